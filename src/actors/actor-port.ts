@@ -1,0 +1,57 @@
+// How services and other rooms speak to actors: addresses, calls and their outcomes.
+// Types only; the host (one node) and the router (many nodes) stand behind `ActorPort`.
+import type { Refusal } from "../protocol/errors.ts";
+
+export type ActorKind = "registry" | "application" | "identity" | "handle" | "keyPool" | "group";
+
+/** Names one actor. `id` is ASCII: a UUID, or hex of a hash or of a group id. */
+export interface ActorAddress {
+  readonly applicationId: string;
+  readonly kind: ActorKind;
+  readonly id: string;
+}
+
+/** A command to a machine: imperative type, plain data that the codec can carry. */
+export interface Command {
+  readonly type: string;
+}
+
+/** The caller's idempotency key and the digest of method and params (PROTOCOL E4). */
+export interface IdempotencyKey {
+  readonly key: string;
+  readonly digest: string;
+  /** The result holds a secret: what is remembered is encrypted. */
+  readonly secret?: boolean;
+}
+
+export interface Call {
+  readonly to: ActorAddress;
+  readonly command: Command;
+  readonly key?: IdempotencyKey;
+  /** Monotonic milliseconds (`performance.now()`) after which nobody waits. */
+  readonly deadline: number;
+}
+
+export interface Applied {
+  readonly kind: "applied";
+  readonly value: unknown;
+  /** Bytes of the parts that this turn took, in order. */
+  readonly taken: readonly Uint8Array[];
+  readonly lineage: string;
+  /** True when this is a remembered result. */
+  readonly repeated: boolean;
+  /** Resolves when the tag index has what this actor owed it when the reply was released. */
+  readonly indexed: Promise<void>;
+}
+
+export interface Refused {
+  readonly kind: "refused";
+  readonly refusal: Refusal;
+}
+
+export type Outcome = Applied | Refused;
+
+export interface ActorPort {
+  /** Never rejects: outages become retryable refusals (GUARANTEES G6). */
+  call(call: Call): Promise<Outcome>;
+}
