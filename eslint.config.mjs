@@ -1,0 +1,84 @@
+// Lint rules: what a compiler can't see. Sizes and names follow CONTRIBUTING.md.
+import tseslint from "typescript-eslint";
+
+// Files above the line limit, each with the reason why it still holds one idea. A file leaves this list when it
+// shrinks; an entry without a reason, or for a file that is short, fails test/contract/tidiness.test.ts.
+export const longFiles = {};
+
+const reasonedDisables = {
+  rules: {
+    "disable-needs-reason": {
+      create: (context) => ({
+        Program() {
+          for (const comment of context.sourceCode.getAllComments()) {
+            if (/^\s*eslint-disable/.test(comment.value) && !/ -- \S/.test(comment.value)) {
+              context.report({ loc: comment.loc, message: "Say why: `eslint-disable… RULE -- the reason`." });
+            }
+          }
+        },
+      }),
+    },
+  },
+};
+
+export default tseslint.config(
+  { ignores: ["dist", ".dist-*", "examples/dist", "coverage", "data"] },
+  {
+    files: ["**/*.ts"],
+    extends: [tseslint.configs.strictTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      "@typescript-eslint/consistent-type-imports": "error",
+      "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
+      "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true, allowBoolean: true }],
+      "@typescript-eslint/switch-exhaustiveness-check": ["error", { considerDefaultExhaustiveForUnions: true }],
+      "@typescript-eslint/return-await": ["error", "in-try-catch"],
+      "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_" }],
+      "@typescript-eslint/no-unnecessary-type-parameters": "off",
+      // A `while (true)` with its own way out reads better than a flag.
+      "@typescript-eslint/no-unnecessary-condition": [
+        "error",
+        { allowConstantLoopConditions: "only-allowed-literals" },
+      ],
+      // The ports are async; a driver that can answer at once still implements them.
+      "@typescript-eslint/require-await": "off",
+    },
+  },
+  {
+    files: ["**/*.ts", "**/*.mjs"],
+    plugins: { aegis: reasonedDisables },
+    linterOptions: { reportUnusedDisableDirectives: "error" },
+    rules: {
+      "aegis/disable-needs-reason": "error",
+      eqeqeq: "error",
+      "no-console": "error",
+      "no-empty": "error",
+      "prefer-const": "error",
+      "no-restricted-syntax": [
+        "error",
+        { selector: "ExportDefaultDeclaration", message: "Named exports only." },
+        { selector: "ExportAllDeclaration", message: "No barrels: import from the file that says it." },
+        {
+          selector: "Program > VariableDeclaration[kind='let']",
+          message: "No module-level mutable state: dependencies are arguments.",
+        },
+      ],
+      "max-lines": ["error", { max: 250, skipBlankLines: true, skipComments: true }],
+      "max-lines-per-function": ["error", { max: 70, skipBlankLines: true, skipComments: true }],
+    },
+  },
+  {
+    // Suites nest: a `describe` is a function too.
+    files: ["test/**"],
+    rules: {
+      "max-lines-per-function": "off",
+      "@typescript-eslint/no-non-null-assertion": "off",
+    },
+  },
+  {
+    files: ["test/**", "scripts/**", "examples/**", "bench/**", "src/main.ts", "src/cli/**"],
+    rules: { "no-console": "off" },
+  },
+  { files: ["*.config.ts", "*.config.mjs"], rules: { "no-restricted-syntax": "off" } },
+  ...Object.keys(longFiles).map((file) => ({ files: [file], rules: { "max-lines": "off" } })),
+);
