@@ -1,0 +1,56 @@
+import { AssertionError } from "node:assert";
+import { expect, it } from "vitest";
+import { createTelemetry } from "../../src/telemetry.ts";
+
+function collect(level = "trace") {
+  const lines: string[] = [];
+  const telemetry = createTelemetry({
+    level,
+    node: "n1",
+    version: "0",
+    destination: { write: (line: string) => lines.push(line) },
+  });
+  return { lines, telemetry };
+}
+
+it("counts what it is told and shows it to Prometheus", async () => {
+  const { telemetry } = collect();
+  telemetry.sessionOpened("s", "a");
+  telemetry.sessionOpened("t", undefined);
+  telemetry.sessionClosed("s", 4008);
+  telemetry.requestAnswered("identity.create", "OK", 12);
+  telemetry.batchCommitted(3, 2, 1);
+  const { body } = await telemetry.metrics();
+  expect(body).toContain("aegis_sessions 1");
+  expect(body).toContain('aegis_sessions_closed_total{code="4008"} 1');
+  expect(body).toContain('aegis_requests_total{method="identity.create",code="OK"} 1');
+  expect(body).toContain("aegis_batch_operations_total 3");
+});
+
+it("keeps registries apart, so that two servers fit one process", async () => {
+  const [one, two] = [collect(), collect()];
+  one.telemetry.streamRead();
+  expect((await two.telemetry.metrics()).body).toContain("aegis_stream_reads_total 0");
+});
+
+it("[G10] logs no message of an error that may quote what it was given, and redacts named secrets", () => {
+  const { lines, telemetry } = collect();
+  telemetry.bug("codec", new Error("unexpected: hush", { cause: new TypeError("hush too") }));
+  telemetry.dispatchRejected("identity.create", new AssertionError({ message: "the epoch went back" }));
+  telemetry.log.warn({ token: "hush", deep: { secret: "hush", handle: "hush" } }, "named");
+  const log = lines.join("");
+  expect(log).not.toContain("hush");
+  expect(log).toContain("the epoch went back");
+  expect(log).toContain("[redacted]");
+  expect(JSON.parse(lines[0] ?? "")).toMatchObject({
+    where: "codec",
+    err: { name: "Error", cause: { name: "TypeError" } },
+    node: "n1",
+  });
+});
+
+it("is as quiet as its level", () => {
+  const { lines, telemetry } = collect("error");
+  telemetry.stopping("SIGTERM");
+  expect(lines).toEqual([]);
+});
