@@ -1,0 +1,88 @@
+// msgpack, standard formats only (T1): values to bytes and back. What is decoded is plain, bounded
+// and shares no memory with the input; what is encoded has integers in integer formats.
+import { Packr, Unpackr } from "msgpackr";
+import { MalformedMsgpack, defaultDecodeLimits, scanValues, type DecodeLimits } from "./msgpack-scan.ts";
+
+export { MalformedMsgpack, type DecodeLimits } from "./msgpack-scan.ts";
+
+const packer = new Packr({ useRecords: false, variableMapSize: true });
+
+/**
+ * `undefined` entries of maps are left out; Uint8Array becomes bin; integers take the shortest
+ * integer format, whether they are number or bigint.
+ * @throws TypeError for what is not plain data: a bug of the caller
+ */
+export function encode(value: unknown): Uint8Array {
+  // msgpackr's output shares a pool with its neighbours: a copy stands alone and may be kept.
+  return new Uint8Array(packer.pack(plain(value)));
+}
+
+/** @throws MalformedMsgpack unless `bytes` are exactly one plain value within the limits */
+export function decode(bytes: Uint8Array, limits: DecodeLimits = defaultDecodeLimits): unknown {
+  const values = decodeValues(bytes, limits);
+  if (values.length !== 1) throw new MalformedMsgpack("expected one value");
+  return values[0];
+}
+
+/** Values that stand back to back. @throws MalformedMsgpack */
+export function decodeValues(bytes: Uint8Array, limits: DecodeLimits = defaultDecodeLimits): unknown[] {
+  const ends = scanValues(bytes, limits);
+  let start = 0;
+  return ends.map((end) => {
+    const value = unpackOne(bytes, start, end);
+    start = end;
+    return value;
+  });
+}
+
+// `int64AsType: "auto"`: a number where it is exact, else a bigint. `copyBuffers`: bin is a copy, and
+// plain Uint8Array because the source is one.
+const unpacker = new Unpackr({
+  useRecords: false,
+  mapsAsObjects: true,
+  copyBuffers: true,
+  int64AsType: "auto" as "bigint",
+});
+
+function unpackOne(bytes: Uint8Array, start: number, end: number): unknown {
+  const source = new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);
+  return unpacker.unpack(source);
+}
+
+function plain(value: unknown): unknown {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return value;
+    case "number":
+      return Number.isSafeInteger(value) ? integer(value) : value;
+    case "bigint":
+      return integer(value);
+    case "object":
+      return value === null ? null : plainObject(value);
+    case "undefined":
+      return null;
+    default:
+      throw new TypeError(`a ${typeof value} can't be encoded`);
+  }
+}
+
+/** msgpackr packs numbers beyond 32 bits as floats and bigints in eight bytes: neither is wanted. */
+function integer(value: number | bigint): number | bigint {
+  if (value >= -0x80000000 && value <= 0xffffffff) return Number(value);
+  const whole = BigInt(value);
+  if (whole < -(2n ** 63n) || whole >= 2n ** 64n) throw new TypeError("an integer is beyond 64 bits");
+  return whole;
+}
+
+function plainObject(value: object): unknown {
+  if (value instanceof Uint8Array) return value;
+  if (Array.isArray(value)) return value.map(plain);
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) throw new TypeError("only plain objects can be encoded");
+  const entries: Record<string, unknown> = {};
+  for (const [key, item] of Object.entries(value)) {
+    if (item !== undefined) entries[key] = plain(item);
+  }
+  return entries;
+}

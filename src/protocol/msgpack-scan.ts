@@ -1,0 +1,146 @@
+// Walks over msgpack bytes once, before anything is allocated for them: lengths, depth, number of
+// elements, formats and UTF-8. What it passes is plain data of bounded size. Never copies a payload.
+import { isUtf8 } from "node:buffer";
+
+export interface DecodeLimits {
+  /** Maps and arrays within each other. */
+  readonly depthMax: number;
+  /** Values and keys in all. */
+  readonly elementsMax: number;
+}
+
+export const defaultDecodeLimits: DecodeLimits = { depthMax: 16, elementsMax: 200_000 };
+
+/** The bytes are not one plain msgpack value within the limits. The text never holds a payload. */
+export class MalformedMsgpack extends Error {
+  override readonly name = "MalformedMsgpack";
+}
+
+/**
+ * Finds the end of each msgpack value in `bytes`, all of which must be whole.
+ * @throws MalformedMsgpack
+ */
+export function scanValues(bytes: Uint8Array, limits: DecodeLimits): number[] {
+  const scan = new Scan(bytes, limits);
+  const ends: number[] = [];
+  while (scan.at < bytes.length) {
+    scan.value(0);
+    ends.push(scan.at);
+  }
+  return ends;
+}
+
+class Scan {
+  at = 0;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #limits: DecodeLimits;
+  #elements = 0;
+
+  constructor(bytes: Uint8Array, limits: DecodeLimits) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#limits = limits;
+  }
+
+  value(depth: number): void {
+    this.#count();
+    const format = this.#take(1);
+    if (format <= 0x7f || format >= 0xe0) return;
+    if (format <= 0x8f) return this.#map(format & 0x0f, depth);
+    if (format <= 0x9f) return this.#array(format & 0x0f, depth);
+    if (format <= 0xbf) return this.#text(format & 0x1f);
+    switch (format) {
+      case 0xc0: // nil
+      case 0xc2: // false
+      case 0xc3: // true
+        return;
+      case 0xc4:
+      case 0xc5:
+      case 0xc6:
+        return this.#skip(this.#take(1 << (format - 0xc4)));
+      case 0xca: // float 32
+        return this.#skip(4);
+      case 0xcb: // float 64
+        return this.#skip(8);
+      case 0xcc:
+      case 0xcd:
+      case 0xce:
+      case 0xcf: // uint 8 … 64
+        return this.#skip(1 << (format - 0xcc));
+      case 0xd0:
+      case 0xd1:
+      case 0xd2:
+      case 0xd3: // int 8 … 64
+        return this.#skip(1 << (format - 0xd0));
+      case 0xd9:
+      case 0xda:
+      case 0xdb:
+        return this.#text(this.#take(1 << (format - 0xd9)));
+      case 0xdc:
+      case 0xdd:
+        return this.#array(this.#take(2 << (format - 0xdc)), depth);
+      case 0xde:
+      case 0xdf:
+        return this.#map(this.#take(2 << (format - 0xde)), depth);
+      default:
+        throw new MalformedMsgpack("extension types are not spoken here");
+    }
+  }
+
+  #array(length: number, depth: number): void {
+    this.#enter(length, depth);
+    for (let i = 0; i < length; i += 1) this.value(depth + 1);
+  }
+
+  #map(length: number, depth: number): void {
+    this.#enter(length * 2, depth);
+    for (let i = 0; i < length; i += 1) {
+      this.#key();
+      this.value(depth + 1);
+    }
+  }
+
+  /** A length that the rest of the bytes or the limit can't hold is refused before its elements are read. */
+  #enter(elements: number, depth: number): void {
+    if (depth >= this.#limits.depthMax) throw new MalformedMsgpack("nested too deeply");
+    if (elements > this.#bytes.length - this.at) throw new MalformedMsgpack("ends too early");
+    if (this.#elements + elements > this.#limits.elementsMax) throw new MalformedMsgpack("too many elements");
+  }
+
+  #key(): void {
+    this.#count();
+    const format = this.#take(1);
+    if (format >= 0xa0 && format <= 0xbf) return this.#text(format & 0x1f);
+    if (format >= 0xd9 && format <= 0xdb) return this.#text(this.#take(1 << (format - 0xd9)));
+    throw new MalformedMsgpack("a map's keys are strings");
+  }
+
+  #text(length: number): void {
+    const start = this.at;
+    this.#skip(length);
+    for (let i = start; i < this.at; i += 1) {
+      if ((this.#bytes[i] as number) < 0x80) continue;
+      if (isUtf8(this.#bytes.subarray(i, this.at))) return;
+      throw new MalformedMsgpack("a string is not UTF-8");
+    }
+  }
+
+  #count(): void {
+    this.#elements += 1;
+    if (this.#elements > this.#limits.elementsMax) throw new MalformedMsgpack("too many elements");
+  }
+
+  /** Reads an unsigned big-endian integer of 1, 2 or 4 bytes. */
+  #take(width: number): number {
+    const start = this.at;
+    this.#skip(width);
+    if (width === 1) return this.#view.getUint8(start);
+    return width === 2 ? this.#view.getUint16(start) : this.#view.getUint32(start);
+  }
+
+  #skip(length: number): void {
+    if (length > this.#bytes.length - this.at) throw new MalformedMsgpack("ends too early");
+    this.at += length;
+  }
+}

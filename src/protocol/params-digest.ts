@@ -1,0 +1,25 @@
+// The digest by which a retry is told from a key used for something else (E4).
+import { createHash } from "node:crypto";
+import { encode } from "./codec.ts";
+import type { MethodName } from "./methods.ts";
+import { isMap } from "./schemas/primitives.ts";
+
+/** Hex SHA-256 over method and parameters; map order, nil entries and integer formats make no difference. */
+export function paramsDigest(method: MethodName, params: unknown): string {
+  const hash = createHash("sha256");
+  hash.update(method);
+  hash.update("\0");
+  hash.update(encode(canonical(params)));
+  return hash.digest("hex");
+}
+
+function canonical(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(canonical);
+  if (!isMap(value)) return value;
+  const sorted: Record<string, unknown> = {};
+  for (const key of Object.keys(value).sort()) {
+    const item = value[key];
+    if (item !== undefined && item !== null) sorted[key] = canonical(item);
+  }
+  return sorted;
+}

@@ -1,0 +1,40 @@
+// The shapes of frames after their type number (PROTOCOL §2). Elements beyond those named are ignored.
+import { z } from "zod";
+import { binary, count, errorRecord, map, offset, position, text, time, uint32, uuid } from "./primitives.ts";
+import { resetReason } from "./stream.ts";
+
+export const requestHead = z.tuple([uint32, z.string()]);
+export const requestMeta = map({
+  key: z.union([text(1, 64), binary(1, 64)], "expected str or bin of 1 to 64 bytes").exactOptional(),
+  ttlMs: count.exactOptional(),
+  trace: text(0, 256).exactOptional(),
+});
+export const ack = z.tuple([uint32, z.array(z.tuple([uint32, offset]))], z.unknown());
+export const credit = z.tuple([uint32, count, count], z.unknown());
+export const cancel = z.tuple([uint32], z.unknown());
+export const nonce = z.tuple([z.union([z.number(), z.bigint(), text(0, 64), binary(0, 64)])], z.unknown());
+
+export const responseHead = z.tuple([uint32]);
+export const responseError = errorRecord;
+export const event = z.tuple(
+  [uint32, uint32, z.array(z.tuple([offset, time, z.string(), z.unknown()], z.unknown()))],
+  z.unknown(),
+);
+export const goaway = map({ reason: z.string(), deadlineMs: count, reconnectMinMs: count, reconnectMaxMs: count });
+export const limits = map({
+  messageBytesMax: count,
+  inFlightMax: count,
+  streamsMax: count,
+  heartbeatMs: count,
+  ttlMsMax: count,
+});
+export const welcome = map({
+  session: z.string(),
+  node: z.string(),
+  version: z.string(),
+  protocol: z.string(),
+  applicationId: uuid.exactOptional(),
+  limits,
+});
+export const resetHead = z.tuple([uint32, uint32]);
+export const reset = map({ reason: resetReason, position: position.exactOptional() });

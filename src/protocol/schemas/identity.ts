@@ -1,0 +1,114 @@
+// The identity service's parameters and results (PROTOCOL §4).
+import { z } from "zod";
+import {
+  bool,
+  count,
+  credential,
+  cursor,
+  errorRecord,
+  handle,
+  list,
+  map,
+  tag,
+  time,
+  uint,
+  uuid,
+} from "./primitives.ts";
+
+export const identityCauses = [
+  "type_unsupported",
+  "malformed",
+  "chain_invalid",
+  "expired",
+  "not_yet_valid",
+  "unknown_root",
+  "name_forbidden",
+  "handle_missing",
+  "handle_not_utf8",
+] as const;
+export const identityCause = z.enum(identityCauses).meta({ title: "identityCause" });
+
+export const clientRecord = map({
+  clientId: uuid,
+  clientIdentity: credential,
+  handle,
+  account: handle.exactOptional(),
+  domain: handle.exactOptional(),
+  tags: list(tag),
+  version: count,
+  notAfter: time.exactOptional(),
+  createdAt: time,
+  updatedAt: time,
+}).meta({ title: "clientRecord" });
+
+/** An item of a list that could not be read. */
+export const clientFailure = map({ clientId: uuid, error: errorRecord }).meta({ title: "clientFailure" });
+
+/** Tags that a client must have all of, any of, none of. At least one in `all` or `any` (FILTER_EMPTY). */
+export const filterFields = {
+  all: list(tag, { max: 64 }).exactOptional(),
+  any: list(tag, { max: 1000 }).exactOptional(),
+  none: list(tag, { max: 64 }).exactOptional(),
+};
+
+export const identityCreate = {
+  // 64 tags are the limit; more get TAGS_LIMIT rather than BAD_PARAMS.
+  params: map({ clientIdentity: credential, tags: list(tag).default([]) }),
+  result: clientRecord,
+};
+export const identityGet = {
+  params: map({ clientIds: list(uuid, { max: 1000 }) }),
+  result: map({ clients: list(z.union([clientRecord, clientFailure])) }),
+};
+export const identityFind = {
+  params: map({ ...filterFields, cursor: cursor.exactOptional(), limit: uint(1000, 1).default(100) }),
+  result: map({ clients: list(clientRecord), cursor: cursor.exactOptional() }),
+};
+export const identityResolve = {
+  params: map({ clientIdentity: credential.exactOptional(), handle: handle.exactOptional() }).refine(
+    (params) => (params.clientIdentity === undefined) !== (params.handle === undefined),
+    "expected either clientIdentity or handle",
+  ),
+  result: map({ clientId: uuid, version: count, current: bool }),
+};
+export const identityHistory = {
+  params: map({ clientId: uuid }),
+  result: map({
+    identities: list(map({ clientIdentity: credential, handle, from: time, until: time.exactOptional() })),
+  }),
+};
+export const tagChange = map({
+  set: list(tag).exactOptional(),
+  add: list(tag).exactOptional(),
+  remove: list(tag).exactOptional(),
+})
+  .refine(
+    (change) => change.set === undefined || (change.add === undefined && change.remove === undefined),
+    "expected either set, or add and remove",
+  )
+  .meta({ title: "tagChange" });
+export const identityUpdate = {
+  params: map({
+    clientId: uuid,
+    clientIdentity: credential.exactOptional(),
+    tags: tagChange.exactOptional(),
+    ifVersion: count.exactOptional(),
+  }),
+  result: clientRecord,
+};
+export const identityValidate = {
+  params: map({ clientIdentity: credential }),
+  result: map({
+    valid: bool,
+    cause: identityCause.exactOptional(),
+    handle: handle.exactOptional(),
+    account: handle.exactOptional(),
+    domain: handle.exactOptional(),
+    notAfter: time.exactOptional(),
+  }),
+};
+export const identityDelete = { params: map({ clientId: uuid }), result: map({}) };
+
+export type IdentityCause = (typeof identityCauses)[number];
+export type ClientRecord = z.output<typeof clientRecord>;
+export type TagChange = z.output<typeof tagChange>;
