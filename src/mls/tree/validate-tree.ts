@@ -1,0 +1,165 @@
+// Judges a whole public tree as a joiner would (RFC 9420 §12.4.3.1): unmerged leaves, keys, parent hashes.
+// O(leaves · log leaves): for group.create and loading, off the event loop (PROTOCOL M9). Leaf nodes'
+// own validity and signatures are judged elsewhere.
+import { refused, type MlsRefusal } from "../refusal.ts";
+import { equalBytes, isHpkeKey } from "../suites.ts";
+import { countWithin, firstAtLeast, parentHashOf, withoutUnmergedLeaves, type ParentNode } from "./parent-node.ts";
+import type { PublicTree } from "./public-tree.ts";
+import { resolutionOf } from "./resolution.ts";
+import { encodedParent, halves, isBranch, isLeaf, treeHashOf, type Branch, type Subtree } from "./subtree.ts";
+import type { TreeHasher } from "./tree-hasher.ts";
+import type { LeafNode } from "../leaf-node.ts";
+
+const NO_LEAVES: readonly number[] = [];
+
+/** Undefined when the tree's structure is valid. */
+export function validateTreeStructure(tree: PublicTree): MlsRefusal | undefined {
+  return validateUnmergedLeaves(tree.root, 0, NO_LEAVES) ?? validateKeys(tree) ?? validateParentHashes(tree);
+}
+
+/**
+ * §12.4.3.1: each entry is a member below its node, and every node between them that is not blank has
+ * it too. `inherited` is the list of the nearest node above, restricted to this subtree.
+ */
+function validateUnmergedLeaves(
+  subtree: Subtree,
+  firstLeaf: number,
+  inherited: readonly number[],
+): MlsRefusal | undefined {
+  if (isLeaf(subtree)) {
+    return inherited.length > 0 && subtree.leafNode === undefined
+      ? refused("UNMERGED_LEAVES", "12.4.3.1", `leaf ${firstLeaf} is unmerged but blank`)
+      : undefined;
+  }
+  const own = isBranch(subtree) ? subtree.parentNode?.unmergedLeaves : undefined;
+  if (own !== undefined) {
+    if (countWithin(own, firstLeaf, firstLeaf + 2 ** subtree.level) !== own.length) {
+      return refused("UNMERGED_LEAVES", "12.4.3.1", "an unmerged leaf is not below its node");
+    }
+    if (!includesAll(own, inherited)) {
+      return refused("UNMERGED_LEAVES", "12.4.3.1", "an unmerged leaf is missing in a node between");
+    }
+  }
+  const leaves = own ?? inherited;
+  if (subtree.resolutionSize === 0 && leaves.length === 0) return undefined;
+  const [left, right] = halves(subtree);
+  const middle = firstLeaf + 2 ** left.level;
+  const split = firstAtLeast(leaves, middle);
+  return (
+    validateUnmergedLeaves(left, firstLeaf, leaves.slice(0, split)) ??
+    validateUnmergedLeaves(right, middle, leaves.slice(split))
+  );
+}
+
+/** Both rising. */
+function includesAll(list: readonly number[], wanted: readonly number[]): boolean {
+  return wanted.every((leaf) => list[firstAtLeast(list, leaf)] === leaf);
+}
+
+/** §12.4.3.1, §7.3: no encryption key stands twice in the tree, no signature key at two leaves. */
+function validateKeys(tree: PublicTree): MlsRefusal | undefined {
+  const encryptionKeys = new Set<string>();
+  const signatureKeys = new Set<string>();
+  for (const { node } of nodesOf(tree.root)) {
+    const key = keyText(node.encryptionKey);
+    if (encryptionKeys.has(key)) return refused("ENCRYPTION_KEY_REUSED", "7.3", "an encryption key stands twice");
+    encryptionKeys.add(key);
+    if ("signatureKey" in node) {
+      const signatureKey = keyText(node.signatureKey);
+      if (signatureKeys.has(signatureKey))
+        return refused("SIGNATURE_KEY_REUSED", "7.3", "a signature key stands twice");
+      signatureKeys.add(signatureKey);
+    } else if (!isHpkeKey(tree.ciphersuite, node.encryptionKey)) {
+      return refused("ENCRYPTION_KEY_INVALID", "5.1.1", "a parent node's key is no key of the suite");
+    }
+  }
+  return undefined;
+}
+
+/** §7.9.2: each parent node is chained to exactly one node below it. */
+function validateParentHashes(tree: PublicTree): MlsRefusal | undefined {
+  for (const { subtree, firstLeaf } of nodesOf(tree.root)) {
+    if (isLeaf(subtree)) continue;
+    const node = subtree.parentNode as ParentNode;
+    const half = 2 ** (subtree.level - 1);
+    const left = { subtree: subtree.left, firstLeaf };
+    const right = { subtree: subtree.right, firstLeaf: firstLeaf + half };
+    const chained = [chains(tree, node, left, right), chains(tree, node, right, left)].filter(Boolean).length;
+    if (chained !== 1) {
+      return refused("PARENT_HASH", "7.9.2", `parent node ${2 * (firstLeaf + half) - 1} is not parent-hash valid`);
+    }
+  }
+  return undefined;
+}
+
+interface Place {
+  readonly subtree: Subtree;
+  readonly firstLeaf: number;
+}
+
+/** Whether a node below `child` carries the parent hash of `parent` with copath child `sibling`. */
+function chains(tree: PublicTree, parent: ParentNode, child: Place, sibling: Place): boolean {
+  const childEnd = child.firstLeaf + 2 ** child.subtree.level;
+  const unmergedBelow = countWithin(parent.unmergedLeaves, child.firstLeaf, childEnd);
+  // The resolution without that node equals the unmerged leaves below: so it is larger by one.
+  if (child.subtree.resolutionSize !== unmergedBelow + 1) return false;
+  const unmerged = new Set(parent.unmergedLeaves);
+  const others = resolutionOf(child.subtree, child.firstLeaf).filter(
+    ({ nodeIndex }) => nodeIndex % 2 === 1 || !unmerged.has(nodeIndex / 2),
+  );
+  const [only] = others;
+  if (others.length !== 1 || only?.node?.parentHash === undefined) return false;
+  const siblingHash = originalTreeHash(
+    sibling.subtree,
+    sibling.firstLeaf,
+    parent.unmergedLeaves,
+    unmerged,
+    tree.hasher,
+  );
+  return equalBytes(only.node.parentHash, parentHashOf(tree.ciphersuite, parent, tree.hasher.bytesOf(siblingHash)));
+}
+
+/** §7.9: the tree hash as if the given leaves had never been added. */
+function originalTreeHash(
+  subtree: Subtree,
+  firstLeaf: number,
+  removed: readonly number[],
+  removedSet: ReadonlySet<number>,
+  hasher: TreeHasher,
+): string {
+  if (countWithin(removed, firstLeaf, firstLeaf + 2 ** subtree.level) === 0) {
+    return treeHashOf(subtree, firstLeaf, hasher);
+  }
+  if (isLeaf(subtree)) return hasher.leaf(firstLeaf, undefined);
+  const [left, right] = halves(subtree);
+  const node = isBranch(subtree) ? subtree.parentNode : undefined;
+  return hasher.parent(
+    node && encodedParent(withoutUnmergedLeaves(node, removedSet)),
+    originalTreeHash(left, firstLeaf, removed, removedSet, hasher),
+    originalTreeHash(right, firstLeaf + 2 ** left.level, removed, removedSet, hasher),
+  );
+}
+
+type FilledNode =
+  | { readonly subtree: Extract<Subtree, { level: 0 }>; readonly firstLeaf: number; readonly node: LeafNode }
+  | { readonly subtree: Branch; readonly firstLeaf: number; readonly node: ParentNode };
+
+/** All nodes that are not blank, parents before what is below them. */
+export function* nodesOf(root: Subtree): Generator<FilledNode> {
+  const pending: Place[] = [{ subtree: root, firstLeaf: 0 }];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    const { subtree, firstLeaf } = next;
+    if (isLeaf(subtree)) {
+      if (subtree.leafNode !== undefined) yield { subtree, firstLeaf, node: subtree.leafNode };
+      continue;
+    }
+    if (!isBranch(subtree)) continue;
+    if (subtree.parentNode !== undefined) yield { subtree, firstLeaf, node: subtree.parentNode };
+    pending.push({ subtree: subtree.right, firstLeaf: firstLeaf + 2 ** (subtree.level - 1) });
+    pending.push({ subtree: subtree.left, firstLeaf });
+  }
+}
+
+function keyText(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.length).toString("latin1");
+}
