@@ -46,43 +46,54 @@ class Scan {
   value(depth: number): void {
     this.#count();
     const format = this.#take(1);
-    if (format <= 0x7f || format >= 0xe0) return;
-    if (format <= 0x8f) return this.#map(format & 0x0f, depth);
-    if (format <= 0x9f) return this.#array(format & 0x0f, depth);
-    if (format <= 0xbf) return this.#text(format & 0x1f);
+    if (format <= 0x7f || format >= 0xe0) return; // a small integer
+    if (format <= 0x8f) this.#map(format & 0x0f, depth);
+    else if (format <= 0x9f) this.#array(format & 0x0f, depth);
+    else if (format <= 0xbf) this.#text(format & 0x1f);
+    else this.#long(format, depth);
+  }
+
+  /** Formats 0xc0 to 0xdf. */
+  #long(format: number, depth: number): void {
     switch (format) {
       case 0xc0: // nil
       case 0xc2: // false
       case 0xc3: // true
-        return;
+        break;
       case 0xc4:
       case 0xc5:
-      case 0xc6:
-        return this.#skip(this.#take(1 << (format - 0xc4)));
+      case 0xc6: // bin 8 … 32
+        this.#skip(this.#take(1 << (format - 0xc4)));
+        break;
       case 0xca: // float 32
-        return this.#skip(4);
       case 0xcb: // float 64
-        return this.#skip(8);
+        this.#skip(4 << (format - 0xca));
+        break;
       case 0xcc:
       case 0xcd:
       case 0xce:
       case 0xcf: // uint 8 … 64
-        return this.#skip(1 << (format - 0xcc));
+        this.#skip(1 << (format - 0xcc));
+        break;
       case 0xd0:
       case 0xd1:
       case 0xd2:
       case 0xd3: // int 8 … 64
-        return this.#skip(1 << (format - 0xd0));
+        this.#skip(1 << (format - 0xd0));
+        break;
       case 0xd9:
       case 0xda:
-      case 0xdb:
-        return this.#text(this.#take(1 << (format - 0xd9)));
+      case 0xdb: // str 8 … 32
+        this.#text(this.#take(1 << (format - 0xd9)));
+        break;
       case 0xdc:
-      case 0xdd:
-        return this.#array(this.#take(2 << (format - 0xdc)), depth);
+      case 0xdd: // array 16, 32
+        this.#array(this.#take(2 << (format - 0xdc)), depth);
+        break;
       case 0xde:
-      case 0xdf:
-        return this.#map(this.#take(2 << (format - 0xde)), depth);
+      case 0xdf: // map 16, 32
+        this.#map(this.#take(2 << (format - 0xde)), depth);
+        break;
       default:
         throw new MalformedMsgpack("extension types are not spoken here");
     }
@@ -111,9 +122,9 @@ class Scan {
   #key(): void {
     this.#count();
     const format = this.#take(1);
-    if (format >= 0xa0 && format <= 0xbf) return this.#text(format & 0x1f);
-    if (format >= 0xd9 && format <= 0xdb) return this.#text(this.#take(1 << (format - 0xd9)));
-    throw new MalformedMsgpack("a map's keys are strings");
+    if (format >= 0xa0 && format <= 0xbf) this.#text(format & 0x1f);
+    else if (format >= 0xd9 && format <= 0xdb) this.#text(this.#take(1 << (format - 0xd9)));
+    else throw new MalformedMsgpack("a map's keys are strings");
   }
 
   #text(length: number): void {

@@ -1,6 +1,6 @@
 // The bodies of events: one schema a type, of a group's log and of a client's inbox (PROTOCOL §4).
 // `epoch` in commit, welcome and removed is the epoch begun; elsewhere the message's own.
-import { z } from "zod";
+import type { z } from "zod";
 import { groupSettings } from "./application.ts";
 import {
   bin,
