@@ -27,15 +27,24 @@ const SUITES: Readonly<Record<Ciphersuite, Suite>> = {
   7: { id: 7, hash: "sha384", hashLength: 48, signature: "p384", kem: "p384" },
 };
 
-/** Raw key lengths, and the SubjectPublicKeyInfo header that node:crypto wants in front of one. */
-const KEYS: Readonly<Record<SignatureScheme | KemScheme, { readonly length: number; readonly spki: string }>> = {
-  ed25519: { length: 32, spki: "302a300506032b6570032100" },
-  ed448: { length: 57, spki: "3043300506032b6571033a00" },
-  x25519: { length: 32, spki: "302a300506032b656e032100" },
-  x448: { length: 56, spki: "3042300506032b656f033900" },
-  p256: { length: 65, spki: "3059301306072a8648ce3d020106082a8648ce3d030107034200" },
-  p384: { length: 97, spki: "3076301006072a8648ce3d020106052b81040022036200" },
-  p521: { length: 133, spki: "30819b301006072a8648ce3d020106052b81040023038186" + "00" },
+interface KeyForm {
+  /** Bytes of a raw public key. */
+  readonly length: number;
+  /** DER of the SubjectPublicKeyInfo's AlgorithmIdentifier, for node:crypto. */
+  readonly algorithm: string;
+  /** Of points: bytes of the compressed form, which ts-mls 1.6.4 writes for signature keys. */
+  readonly compressedLength?: number;
+}
+
+const EC_ALGORITHM = "06072a8648ce3d0201";
+const KEYS: Readonly<Record<SignatureScheme | KemScheme, KeyForm>> = {
+  ed25519: { length: 32, algorithm: "300506032b6570" },
+  ed448: { length: 57, algorithm: "300506032b6571" },
+  x25519: { length: 32, algorithm: "300506032b656e" },
+  x448: { length: 56, algorithm: "300506032b656f" },
+  p256: { length: 65, compressedLength: 33, algorithm: `3013${EC_ALGORITHM}06082a8648ce3d030107` },
+  p384: { length: 97, compressedLength: 49, algorithm: `3010${EC_ALGORITHM}06052b81040022` },
+  p521: { length: 133, compressedLength: 67, algorithm: `3010${EC_ALGORITHM}06052b81040023` },
 };
 
 /** Hash lengths of the known suites: what a reference can be long where the suite is not known. */
@@ -86,14 +95,17 @@ export function verifyWithLabel(
   });
 }
 
-/** True for an encoding that the suite's signature scheme takes (§5.1.1). */
+/**
+ * True for an encoding that the suite's signature scheme takes. §5.1.1 knows uncompressed points only;
+ * compressed ones are taken too, since ts-mls 1.6.4 writes them and its members accept them.
+ */
 export function isSignatureKey(ciphersuite: Ciphersuite, publicKey: Uint8Array): boolean {
   return isKey(SUITES[ciphersuite].signature, publicKey);
 }
 
 /** True for an encoding that the suite's KEM takes (§5.1.1): right length, a point on the curve. */
 export function isHpkeKey(ciphersuite: Ciphersuite, publicKey: Uint8Array): boolean {
-  return isKey(SUITES[ciphersuite].kem, publicKey);
+  return publicKey.length === hpkeKeyLength(ciphersuite) && isKey(SUITES[ciphersuite].kem, publicKey);
 }
 
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
@@ -114,15 +126,30 @@ function isKey(scheme: SignatureScheme | KemScheme, publicKey: Uint8Array): bool
 }
 
 function importKey(scheme: SignatureScheme | KemScheme, publicKey: Uint8Array): KeyObject | undefined {
-  const { length, spki } = KEYS[scheme];
-  if (publicKey.length !== length) return undefined;
-  // Only the uncompressed form is an encoding of a point in MLS.
-  if (scheme.startsWith("p") && publicKey[0] !== 4) return undefined;
+  if (!hasKeyForm(KEYS[scheme], publicKey)) return undefined;
   try {
-    const key = Buffer.concat([Buffer.from(spki, "hex"), publicKey]);
-    return createPublicKey({ key, format: "der", type: "spki" });
+    return createPublicKey({ key: subjectPublicKeyInfo(scheme, publicKey), format: "der", type: "spki" });
   } catch {
     // OpenSSL refuses points that are not on the curve.
     return undefined;
   }
+}
+
+/** Length and first byte; a point that is not on the curve has the form all the same. */
+function hasKeyForm(form: KeyForm, publicKey: Uint8Array): boolean {
+  if (form.compressedLength === undefined) return publicKey.length === form.length;
+  const first = publicKey[0];
+  if (publicKey.length === form.length) return first === 4;
+  return publicKey.length === form.compressedLength && (first === 2 || first === 3);
+}
+
+function subjectPublicKeyInfo(scheme: SignatureScheme | KemScheme, publicKey: Uint8Array): Buffer {
+  const algorithm = Buffer.from(KEYS[scheme].algorithm, "hex");
+  const bits = Buffer.concat([derHeader(3, publicKey.length + 1), Uint8Array.of(0), publicKey]);
+  return Buffer.concat([derHeader(0x30, algorithm.length + bits.length), algorithm, bits]);
+}
+
+/** @param length below 256 */
+function derHeader(tag: number, length: number): Uint8Array {
+  return length < 0x80 ? Uint8Array.of(tag, length) : Uint8Array.of(tag, 0x81, length);
 }
