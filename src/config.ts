@@ -164,7 +164,7 @@ export const LIMIT_SETTINGS = {
     1,
     65_536,
     256,
-    "Handshakes in progress at once; more are answered 503.",
+    "Handshakes in progress at once; more are answered 429.",
   ),
   handshakeTimeoutMs: wholeNumber("ms", 100, 120_000, 10_000, "Within which a handshake must be complete."),
   sessionsMax: wholeNumber(
@@ -172,7 +172,7 @@ export const LIMIT_SETTINGS = {
     1,
     1_000_000,
     50_000,
-    "Sessions of this node, of all applications; more are answered 503.",
+    "Sessions of this node, of all applications; more are answered 429.",
   ),
   keyCheckMs: wholeNumber("ms", 50, 2000, 1000, "Between two looks at whether the keys of open sessions still stand."),
   // Streams

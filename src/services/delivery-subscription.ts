@@ -63,6 +63,8 @@ export interface AttachedStream {
   known: number;
   /** While a read is on its way, news only raises `known`. */
   reading: boolean;
+  /** The stream was purged before it began: said as soon as its number is known to the client. */
+  purged: boolean;
 }
 
 export interface StreamQuery {
@@ -111,6 +113,7 @@ export class DeliverySubscription {
       cursor: 0,
       known: 0,
       reading: false,
+      purged: false,
     };
     this.#streams.set(number, stream);
     this.#hub.register(stream);
@@ -126,6 +129,7 @@ export class DeliverySubscription {
     stream.lineage = position.lineage;
     stream.cursor = position.offset;
     stream.known = Math.max(stream.known, position.offset, last ?? 0);
+    if (stream.purged) return this.end(stream, "CLOSED");
     if (last === undefined || heardOther || stream.known > stream.cursor) this.fallBehind(stream);
   }
 
@@ -202,10 +206,11 @@ export class DeliverySubscription {
 
   end(stream: AttachedStream, reason: "LINEAGE_CHANGED" | "CLOSED"): void {
     if (stream.state === "ended") return;
-    // A stream that has not begun has no number at the client: its look-up says what is wrong.
-    const began = stream.state === "open";
+    if (stream.state === "opening") {
+      stream.purged = true;
+      return;
+    }
     this.detach(stream);
-    if (!began) return;
     this.#hub.events.streamReset(reason);
     this.#sink.reset(stream.number, reason);
   }

@@ -21,7 +21,7 @@ export interface Request {
   readonly principal: Principal;
   /** Names the session, for limits that count by session. */
   readonly session: string;
-  /** Idempotency key: raw bytes of a str or bin, as hex, so that the two forms of one key are equal. */
+  /** Idempotency key, in the text form that protocol/frames.ts gives it. Only where the method mutates. */
   readonly key?: string;
   /** Monotonic milliseconds (`performance.now()`) after which nobody waits. */
   readonly deadline: number;

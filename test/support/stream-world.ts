@@ -18,6 +18,8 @@ export class StreamWorld implements Pick<Store, "readStream" | "readStreamHead">
   readonly #logs = new Map<ActorKey, Log>();
   readonly #pending: (() => void)[] = [];
   readsUntilFailure = Number.POSITIVE_INFINITY;
+  /** Reads end by themselves. */
+  atOnce = false;
   readsBegun = 0;
   pendingMax = 0;
 
@@ -27,11 +29,11 @@ export class StreamWorld implements Pick<Store, "readStream" | "readStreamHead">
     return log;
   }
 
-  append(actor: ActorKey, count: number, type = "application"): StreamEntry[] {
+  append(actor: ActorKey, count: number, type = "application", body?: Uint8Array): StreamEntry[] {
     const log = this.log(actor);
     const fresh = Array.from({ length: count }, (_, at): StreamEntry => {
       const offset = log.last + at + 1;
-      return { offset, time: 1, type, body: new Uint8Array(1 + (offset % 7)) };
+      return { offset, time: 1, type, body: body ?? new Uint8Array(1 + (offset % 7)) };
     });
     log.entries.push(...fresh);
     log.last += count;
@@ -77,6 +79,8 @@ export class StreamWorld implements Pick<Store, "readStream" | "readStreamHead">
     const head = this.#head(entries, last);
     this.readsBegun += 1;
     const fails = (this.readsUntilFailure -= 1) < 0;
+    if (this.atOnce)
+      return fails ? Promise.reject(new StoreUnavailable("away")) : Promise.resolve({ entries: read, head, lineage });
     return new Promise((resolve, reject) => {
       this.#pending.push(
         fails ? () => reject(new StoreUnavailable("away")) : () => resolve({ entries: read, head, lineage }),

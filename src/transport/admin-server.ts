@@ -1,0 +1,88 @@
+// Health and metrics over HTTP on a port of their own. Asks for no key and changes nothing, so it listens
+// on loopback unless it is told otherwise.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+
+export interface AdminServerOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Whether traffic should be sent here now. */
+  ready(): Promise<boolean>;
+  metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
+}
+
+export interface AdminServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Longest a probe waits for `ready`. */
+const READY_MS = 2000;
+const HEADERS_MS = 5000;
+const CONNECTIONS_MAX = 256;
+
+interface Page {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
+  const server = createServer({ headersTimeout: HEADERS_MS, requestTimeout: HEADERS_MS }, (request, response) => {
+    void respond(options, request, response);
+  });
+  server.maxConnections = CONNECTIONS_MAX;
+  await listen(server, options.host, options.port);
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+export function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ host, port, backlog: 1024 }, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+async function respond(options: AdminServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { status, type, body } = await page(options, request).catch(() => text(500, "failed"));
+  response.writeHead(status, { "content-type": type, "cache-control": "no-store" });
+  response.end(request.method === "HEAD" ? undefined : body);
+}
+
+async function page(options: AdminServerOptions, request: IncomingMessage): Promise<Page> {
+  if (request.method !== "GET" && request.method !== "HEAD") return text(405, "only GET");
+  switch ((request.url ?? "").split("?")[0]) {
+    case "/healthz":
+      return text(200, "ok");
+    case "/readyz":
+      return (await readyInTime(options)) ? text(200, "ready") : text(503, "not ready");
+    case "/metrics": {
+      const { contentType, body } = await options.metrics();
+      return { status: 200, type: contentType, body };
+    }
+    default:
+      return text(404, "not found");
+  }
+}
+
+function text(status: number, body: string): Page {
+  return { status, type: "text/plain; charset=utf-8", body: `${body}\n` };
+}
+
+/** An outage is an answer here: not ready. */
+function readyInTime({ ready }: AdminServerOptions): Promise<boolean> {
+  const tooLate = new Promise<boolean>((resolve) => {
+    setTimeout(resolve, READY_MS, false).unref();
+  });
+  return Promise.race([ready().catch(() => false), tooLate]);
+}

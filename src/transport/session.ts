@@ -1,0 +1,170 @@
+// One WebSocket of one application server: frames in, frames out, and every reason to end it. Holds nothing
+// that outlives the socket.
+import type { RawData, WebSocket } from "ws";
+import { closeCodes, type CloseCode } from "../protocol/close-codes.ts";
+import { encodeGoaway, encodePong, encodeReset, encodeWelcome, SUBPROTOCOL } from "../protocol/frames.ts";
+import type { ClientFrame, Goaway } from "../protocol/frames.ts";
+import { decodeClientFrames } from "../protocol/parse-frames.ts";
+import type { SubscriptionSink } from "../services/delivery-subscription.ts";
+import type { Principal } from "../services/request-port.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { Requests } from "./requests.ts";
+import { SocketWriter } from "./socket-writer.ts";
+import { Subscriptions } from "./subscriptions.ts";
+import type { TransportOptions } from "./transport-options.ts";
+
+export interface SessionOptions extends TransportOptions {
+  readonly session: string;
+  readonly principal: Principal;
+  takeRequest(nowMs: number): number;
+  /** Called once, when the socket is gone or as good as gone. */
+  ended(session: Session, code: number): void;
+}
+
+export class Session {
+  readonly id: string;
+  readonly principal: Principal;
+  readonly #options: SessionOptions;
+  readonly #socket: WebSocket;
+  readonly #writer: SocketWriter;
+  readonly #requests: Requests;
+  readonly #subscriptions: Subscriptions;
+  readonly #heartbeat: Heartbeat;
+  #ended = false;
+
+  constructor(socket: WebSocket, options: SessionOptions) {
+    this.id = options.session;
+    this.principal = options.principal;
+    this.#options = options;
+    this.#socket = socket;
+    this.#writer = new SocketWriter(socket, options.limits, {
+      overflowed: () => this.close(closeCodes.slowConsumer),
+      drained: () => this.#subscriptions.resume(),
+    });
+    this.#subscriptions = new Subscriptions({ ...options, sinkOf: (subscription) => this.#sinkOf(subscription) });
+    this.#requests = new Requests({
+      ...options,
+      subscriptions: this.#subscriptions,
+      send: (frame) => this.#writer.frame(frame),
+    });
+    this.#heartbeat = new Heartbeat(socket, options.limits, () => this.close(closeCodes.noPong));
+    socket.on("message", (data, isBinary) => this.#receive(data, isBinary));
+    socket.on("close", (code) => this.#end(code));
+    socket.on("error", (error) => this.#failed(error));
+    this.#welcome();
+  }
+
+  keyRevoked(): void {
+    this.close(closeCodes.keyRevoked);
+  }
+
+  goAway(goaway: Goaway): void {
+    this.#writer.frame(encodeGoaway(goaway));
+  }
+
+  /** Ends the session if its socket takes nothing. */
+  checkProgress(nowMs: number): void {
+    if (this.#writer.stalled(nowMs)) this.close(closeCodes.slowConsumer);
+  }
+
+  close({ code, name }: CloseCode): void {
+    if (this.#ended) return;
+    // What a slow consumer has not taken it reads from the streams again.
+    if (code !== closeCodes.slowConsumer.code) this.#writer.flush();
+    this.#end(code);
+    // The close frame waits behind what is queued; ws cuts the socket if it can't leave in time.
+    this.#socket.close(code, name);
+  }
+
+  terminate(): void {
+    this.#end(closeCodes.goingAway.code);
+    this.#socket.terminate();
+  }
+
+  #end(code: number): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#heartbeat.stop();
+    this.#requests.close();
+    this.#subscriptions.closeAll();
+    this.#writer.close();
+    this.#options.ended(this, code);
+  }
+
+  /** ws closes the socket by itself; which code it sends shows only in its error. */
+  #failed(error: NodeJS.ErrnoException): void {
+    if (error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH") this.#end(closeCodes.tooBig.code);
+  }
+
+  #welcome(): void {
+    const { node, version, principal } = this.#options;
+    const { messageBytesMax, inFlightMax, streamsMax, heartbeatMs, ttlMsMax } = this.#options.limits;
+    this.#writer.frame(
+      encodeWelcome({
+        session: this.id,
+        node,
+        version,
+        protocol: SUBPROTOCOL,
+        ...(principal.kind === "application" && { applicationId: principal.applicationId }),
+        limits: { messageBytesMax, inFlightMax, streamsMax, heartbeatMs, ttlMsMax },
+      }),
+    );
+  }
+
+  #receive(data: RawData, isBinary: boolean): void {
+    if (this.#ended) return;
+    // Text, or a form that ws gives only when it is asked to.
+    if (!isBinary || !(data instanceof Uint8Array)) {
+      this.close(closeCodes.protocolError);
+      return;
+    }
+    try {
+      const parsed = decodeClientFrames(data);
+      if (!parsed.ok) {
+        this.close(closeCodes.protocolError);
+        return;
+      }
+      for (const frame of parsed.frames) {
+        if (this.#ended) return;
+        this.#take(frame);
+      }
+    } catch (error) {
+      // A defect must end this session at most.
+      this.#options.events.bug("session", error);
+      this.close(closeCodes.protocolError);
+    }
+  }
+
+  #take(frame: ClientFrame): void {
+    switch (frame.type) {
+      case "request":
+        if (!this.#requests.start(frame)) this.close(closeCodes.protocolError);
+        break;
+      case "ack":
+        this.#subscriptions.acknowledge(frame);
+        break;
+      case "credit":
+        this.#subscriptions.credit(frame);
+        break;
+      case "cancel":
+        this.#requests.cancel(frame.id);
+        break;
+      case "ping":
+        this.#writer.frame(encodePong(frame.nonce));
+        break;
+      case "pong":
+        break;
+    }
+  }
+
+  #sinkOf(subscription: number): SubscriptionSink {
+    return {
+      event: (stream, entry) => this.#writer.event(subscription, stream, entry),
+      reset: (stream, reason, position) => {
+        const reset = { reason, ...(position !== undefined && { position }) };
+        this.#writer.streamFrame(stream, encodeReset(subscription, stream, reset));
+      },
+      writable: () => this.#writer.writable(),
+    };
+  }
+}

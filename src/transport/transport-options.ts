@@ -1,0 +1,50 @@
+// What the transport is given: its ports, its limits and the events that it reports. Types only.
+import type { Acknowledgements } from "../services/acknowledgements.ts";
+import type { Delivery } from "../services/delivery.ts";
+import type { Authenticator, Dispatch } from "../services/request-port.ts";
+import type { StreamDirectory } from "../services/stream-directory.ts";
+
+/** Documented, with units and defaults, in src/config.ts. */
+export interface TransportLimits {
+  readonly messageBytesMax: number;
+  readonly inFlightMax: number;
+  readonly streamsMax: number;
+  readonly subscriptionsMax: number;
+  readonly heartbeatMs: number;
+  readonly pongTimeoutMs: number;
+  readonly ttlMsDefault: number;
+  readonly ttlMsMax: number;
+  readonly socketQueueBytesMax: number;
+  readonly socketPauseBytes: number;
+  readonly socketStallMs: number;
+  readonly handshakesPerSecond: number;
+  readonly handshakesPendingMax: number;
+  readonly handshakeTimeoutMs: number;
+  readonly sessionsMax: number;
+  readonly keyCheckMs: number;
+}
+
+export interface TransportEvents {
+  sessionOpened(session: string, applicationId: string | undefined): void;
+  sessionClosed(session: string, code: number): void;
+  handshakeRefused(status: number): void;
+  requestAnswered(method: string, code: string, latencyMs: number): void;
+  dispatchRejected(method: string, error: unknown): void;
+  bug(where: string, error: unknown): void;
+  draining(sessions: number, deadlineMs: number): void;
+}
+
+export interface TransportOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Names this node in WELCOME. */
+  readonly node: string;
+  readonly version: string;
+  readonly dispatch: Dispatch;
+  readonly authenticator: Authenticator;
+  readonly delivery: Delivery;
+  readonly streams: StreamDirectory;
+  readonly acknowledgements: Acknowledgements;
+  readonly limits: TransportLimits;
+  readonly events: TransportEvents;
+}

@@ -1,0 +1,238 @@
+// The port for application servers: upgrades, the sessions of this node, and their orderly end. Refuses
+// before the upgrade whatever can be refused then (C1, C2).
+import { randomUUID } from "node:crypto";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { WebSocketServer } from "ws";
+import { closeCodes } from "../protocol/close-codes.ts";
+import { refuse, type Reason, type RefusalExtra } from "../protocol/errors.ts";
+import { SOCKET_PATH, SUBPROTOCOL } from "../protocol/frames.ts";
+import type { Principal } from "../services/request-port.ts";
+import { listen } from "./admin-server.ts";
+import { ApplicationQuotas } from "./application-quotas.ts";
+import { bearerToken, KeyWatch } from "./authentication.ts";
+import { RateLimiter } from "./rate-limiter.ts";
+import { Session } from "./session.ts";
+import type { TransportOptions } from "./transport-options.ts";
+import { refuseUpgradeForm, upgradeRefusal, writeUpgradeRefusal, type UpgradeRefusal } from "./upgrade.ts";
+
+/** A closed session's socket is cut after so long without the other side's close frame. */
+const CLOSE_MS = 2000;
+const HEADERS_BYTES_MAX = 16_384;
+const PROGRESS_CHECK_MS = 500;
+const RETRY_AFTER_MS = 1000;
+/** Beyond which a connection is cut at once: sessions, handshakes and a few that get an answer. */
+const SPARE_CONNECTIONS = 64;
+const RECONNECT_MS = { min: 100, max: 3000 };
+
+type Admission = { readonly ok: true; readonly principal: Principal } | ({ readonly ok: false } & UpgradeRefusal);
+
+export class AegisServer {
+  readonly #options: TransportOptions;
+  readonly #http: Server;
+  readonly #sockets: WebSocketServer;
+  readonly #sessions = new Set<Session>();
+  readonly #quotas = new ApplicationQuotas();
+  readonly #handshakes: RateLimiter;
+  readonly #keys: KeyWatch;
+  readonly #progress: NodeJS.Timeout;
+  #pendingHandshakes = 0;
+  #draining = false;
+  #emptied: (() => void) | undefined;
+
+  constructor(options: TransportOptions) {
+    this.#options = options;
+    const { limits } = options;
+    this.#http = createServer(
+      {
+        maxHeaderSize: HEADERS_BYTES_MAX,
+        headersTimeout: limits.handshakeTimeoutMs,
+        requestTimeout: limits.handshakeTimeoutMs,
+        // How often the two above are looked at: half a minute otherwise.
+        connectionsCheckingInterval: limits.handshakeTimeoutMs / 2,
+      },
+      answerPlainHttp,
+    );
+    this.#http.maxConnections = limits.sessionsMax + limits.handshakesPendingMax + SPARE_CONNECTIONS;
+    this.#http.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket, head));
+    this.#sockets = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      maxPayload: limits.messageBytesMax,
+      perMessageDeflate: false,
+      // Known to ws 8.23, not yet to its types.
+      ...{ closeTimeout: CLOSE_MS },
+      handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
+    });
+    this.#handshakes = new RateLimiter(limits.handshakesPerSecond, performance.now());
+    this.#keys = new KeyWatch({
+      authenticator: options.authenticator,
+      keyCheckMs: limits.keyCheckMs,
+      quotasRead: (applicationId, quotas) => this.#quotas.update(applicationId, quotas),
+      bug: options.events.bug,
+    });
+    this.#progress = setInterval(() => this.#checkProgress(), PROGRESS_CHECK_MS);
+    this.#progress.unref();
+  }
+
+  /** Resolves with the port that it listens on. */
+  async listen(): Promise<number> {
+    await listen(this.#http, this.#options.host, this.#options.port);
+    return (this.#http.address() as AddressInfo).port;
+  }
+
+  get sessionCount(): number {
+    return this.#sessions.size;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /**
+   * Takes no new session, asks those here to go, and resolves once none is left: at the latest after
+   * `deadlineMs`, when the rest is closed.
+   */
+  async drain(deadlineMs: number): Promise<void> {
+    this.#draining = true;
+    this.#options.events.draining(this.#sessions.size, deadlineMs);
+    const reconnectMaxMs = Math.min(RECONNECT_MS.max, deadlineMs);
+    const reconnectMinMs = Math.min(RECONNECT_MS.min, reconnectMaxMs);
+    for (const session of this.#sessions) {
+      session.goAway({ reason: "DRAINING", deadlineMs, reconnectMinMs, reconnectMaxMs });
+    }
+    await this.#untilEmpty(deadlineMs);
+    for (const session of [...this.#sessions]) session.close(closeCodes.drained);
+  }
+
+  /** Cuts what is left and lets go of the port. */
+  async close(): Promise<void> {
+    this.#draining = true;
+    clearInterval(this.#progress);
+    this.#keys.stop();
+    for (const session of [...this.#sessions]) session.close(closeCodes.restart);
+    await new Promise<void>((resolve) => {
+      // Upgraded sockets are not the HTTP server's to close; those that linger are cut by ws after CLOSE_MS.
+      this.#http.close(() => resolve());
+      this.#http.closeAllConnections();
+    });
+  }
+
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    // Until ws has it, an error of the socket would be nobody's.
+    const ignore = (): void => undefined;
+    socket.on("error", ignore);
+    let admission: Admission;
+    this.#pendingHandshakes += 1;
+    try {
+      admission = await this.#admit(request);
+    } catch {
+      // The store is away: nobody can be told from anybody.
+      admission = refused("STORE_UNAVAILABLE");
+    } finally {
+      this.#pendingHandshakes -= 1;
+    }
+    if (!admission.ok) {
+      this.#options.events.handshakeRefused(admission.status);
+      writeUpgradeRefusal(socket, admission);
+      return;
+    }
+    const { principal } = admission;
+    let opened = false;
+    socket.off("error", ignore);
+    // Synchronous: it either calls back or has answered 400 by itself.
+    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      opened = true;
+      const session = new Session(webSocket, {
+        ...this.#options,
+        session: randomUUID(),
+        principal,
+        takeRequest: (nowMs) =>
+          principal.kind === "application" ? this.#quotas.takeRequest(principal.applicationId, nowMs) : 0,
+        ended: (ended, code) => this.#ended(ended, code),
+      });
+      this.#sessions.add(session);
+      if (principal.kind === "application") this.#keys.add(principal, session);
+      this.#options.events.sessionOpened(
+        session.id,
+        principal.kind === "application" ? principal.applicationId : undefined,
+      );
+    });
+    if (!opened && principal.kind === "application") this.#quotas.leave(principal.applicationId);
+  }
+
+  async #admit(request: IncomingMessage): Promise<Admission> {
+    const { limits, authenticator } = this.#options;
+    const form = refuseUpgradeForm(request);
+    if (form !== undefined) return { ok: false, ...form };
+    if (this.#draining) return refused("DRAINING");
+    const isFull = this.#sessions.size + this.#pendingHandshakes > limits.sessionsMax;
+    if (isFull || this.#pendingHandshakes > limits.handshakesPendingMax) {
+      return refused("RATE_LIMITED", { message: "this node has all the sessions that it takes" });
+    }
+    const retryAfterMs = this.#handshakes.take(performance.now());
+    if (retryAfterMs > 0) return refused("RATE_LIMITED", { retryAfterMs });
+    const token = bearerToken(request.headers);
+    if (token === undefined) return refused("KEY_UNKNOWN");
+    const authentication = await inTime(authenticator.authenticate(token), limits.handshakeTimeoutMs);
+    if (authentication.kind === "unknown") return refused("KEY_UNKNOWN");
+    if (authentication.kind === "forbidden") return refused("KEY_REVOKED");
+    const { principal } = authentication;
+    if (principal.kind === "operator") return { ok: true, principal };
+    const quotas = await inTime(authenticator.quotas(principal.applicationId), limits.handshakeTimeoutMs);
+    // Draining may have begun meanwhile.
+    if (this.#draining) return refused("DRAINING");
+    if (!this.#quotas.enter(principal.applicationId, quotas)) return refused("QUOTA");
+    return { ok: true, principal };
+  }
+
+  #ended(session: Session, code: number): void {
+    if (!this.#sessions.delete(session)) return;
+    const { principal } = session;
+    if (principal.kind === "application") {
+      this.#quotas.leave(principal.applicationId);
+      this.#keys.remove(principal, session);
+    }
+    this.#options.events.sessionClosed(session.id, code);
+    if (this.#sessions.size === 0) this.#emptied?.();
+  }
+
+  #checkProgress(): void {
+    const nowMs = performance.now();
+    for (const session of [...this.#sessions]) session.checkProgress(nowMs);
+  }
+
+  #untilEmpty(deadlineMs: number): Promise<void> {
+    if (this.#sessions.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, deadlineMs);
+      this.#emptied = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
+
+function refused(reason: Reason, extra: RefusalExtra = {}): Admission {
+  return { ok: false, ...upgradeRefusal(refuse(reason, { retryAfterMs: RETRY_AFTER_MS, ...extra })) };
+}
+
+function inTime<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error("a handshake took too long")), timeoutMs);
+    work.finally(() => clearTimeout(timer)).then(resolve, reject);
+  });
+}
+
+/** This port speaks WebSocket alone; 426 says so to a browser or a probe. */
+function answerPlainHttp(request: IncomingMessage, response: ServerResponse): void {
+  const found = (request.url ?? "").split("?")[0] === SOCKET_PATH;
+  response.writeHead(found ? 426 : 404, {
+    "content-type": "text/plain; charset=utf-8",
+    connection: "close",
+    upgrade: "websocket",
+  });
+  response.end(found ? `connect with the WebSocket subprotocol ${SUBPROTOCOL}\n` : "not found\n");
+}
