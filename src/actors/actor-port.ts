@@ -40,8 +40,8 @@ export interface Applied {
   readonly lineage: string;
   /** True when this is a remembered result. */
   readonly repeated: boolean;
-  /** Resolves when the tag index has what this actor owed it when the reply was released. */
-  readonly indexed: Promise<void>;
+  /** Resolves when everything that the actor owed others when the reply was released has arrived there. */
+  readonly settled: Promise<void>;
 }
 
 export interface Refused {

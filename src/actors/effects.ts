@@ -9,9 +9,10 @@ export type Effect =
   | { readonly type: "refuse"; readonly refusal: Refusal }
   | { readonly type: "putPart"; readonly name: string; readonly bytes: Uint8Array }
   | { readonly type: "deletePart"; readonly name: string }
-  /** Moves a part's bytes into the reply (and into the remembered result). */
-  | { readonly type: "takePart"; readonly name: string }
-  | { readonly type: "putMark"; readonly name: string; readonly expiresAt: number }
+  /** Moves a part's bytes into the reply and into the remembered result (`keep`: copies them). */
+  | { readonly type: "takePart"; readonly name: string; readonly keep?: boolean }
+  | { readonly type: "putMark"; readonly name: string; readonly expiresAt: number; readonly bytes?: Uint8Array }
+  | { readonly type: "deleteMark"; readonly name: string }
   /** One event to this actor's own stream; the machine counts its offsets. */
   | { readonly type: "append"; readonly offset: number; readonly event: string; readonly body: object }
   | { readonly type: "trim"; readonly before: number }

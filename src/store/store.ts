@@ -63,8 +63,8 @@ export type Operation =
   | { readonly op: "putPart"; readonly actor: ActorKey; readonly name: string; readonly bytes: Uint8Array }
   /** No effect when the part is absent. */
   | { readonly op: "deletePart"; readonly actor: ActorKey; readonly name: string }
-  /** Moves the part's bytes into the receipt. Absent part: the batch is invalid. */
-  | { readonly op: "takePart"; readonly actor: ActorKey; readonly name: string }
+  /** Moves the part's bytes into the receipt (`keep`: copies them). Absent part: the batch is invalid. */
+  | { readonly op: "takePart"; readonly actor: ActorKey; readonly name: string; readonly keep?: boolean }
   /** Adds one entry to the actor's stream; `offset` must be its last offset + 1. */
   | { readonly op: "append"; readonly actor: ActorKey; readonly entry: StreamEntry }
   /** Removes stream entries with an offset below `before`; the next offset is unaffected. */
@@ -177,6 +177,8 @@ export class StoreRefused extends Error {
 export interface Store {
   /** Fixed when the store was first opened. */
   readonly shardCount: number;
+  /** Random; minted when the store was first opened. */
+  readonly deploymentId: string;
 
   /** The store's own time, Unix milliseconds. */
   time(): Promise<number>;
@@ -184,6 +186,11 @@ export interface Store {
   // Ownership
   readOwner(shard: Shard): Promise<OwnerRecord | undefined>;
   claim(shard: Shard, seen: Fence | undefined, claimant: Claimant): Promise<ClaimOutcome>;
+  /**
+   * Mints a new lineage for a shard whose history was lost and removes its parts under `once/`, in one
+   * step (P11). Throws Fenced or StoreUnavailable.
+   */
+  renewLineage(shard: Shard, fence: Fence): Promise<string>;
   /** True while `fence` equals the shard's; executed in the store after the call began. */
   check(shard: Shard, fence: Fence): Promise<boolean>;
 
@@ -205,7 +212,13 @@ export interface Store {
   listParts(
     shard: Shard,
     actor: ActorKey,
-    query: { readonly prefix: string; readonly after?: string; readonly limit: number },
+    query: {
+      readonly prefix: string;
+      readonly after?: string;
+      readonly limit: number;
+      /** Leave the values out: `bytes` is then empty. */
+      readonly namesOnly?: boolean;
+    },
   ): Promise<{ readonly name: string; readonly bytes: Uint8Array }[]>;
   readMarks(shard: Shard, actor: ActorKey, names: readonly string[]): Promise<(Mark | undefined)[]>;
   /** Entries with an offset above `after`, at most `limit` and about `bytesMax` bytes (at least one). */

@@ -1,0 +1,345 @@
+// The actors of one node: finds the shard, activates from the snapshot, runs one turn at a time, bounds
+// mailboxes and memory, and answers every call by its deadline (G6). Never decides what a command means.
+import { decode, encode } from "../protocol/codec.ts";
+import { refuse, type Refusal } from "../protocol/errors.ts";
+import { Fenced, StoreUnavailable, type ActorKey, type Mark, type Operation, type Timer } from "../store/store.ts";
+import { actorKey, parseActorKey, shardOf } from "./actor-address.ts";
+import type { ActorPort, Applied, Call, IdempotencyKey, Outcome } from "./actor-port.ts";
+import type { HostOptions } from "./host-options.ts";
+import { LiveActor, SnapshotTooNew, type MailboxEntry } from "./live-actor.ts";
+import { notApplied, ShardRunner } from "./shard-runner.ts";
+import { receivedMark, resultMark, takeTurn, type OutboxMessage, type Turn } from "./turn.ts";
+
+/** Passes at most this often over the live actors to let idle ones go. */
+const SWEEP_MS = 5_000;
+
+export class ActorHost implements ActorPort {
+  readonly #options: HostOptions;
+  readonly #runners: ShardRunner[];
+  #live = 0;
+  #sweep: NodeJS.Timeout | undefined;
+
+  constructor(options: HostOptions) {
+    this.#options = options;
+    const duties = {
+      deliver: (message: OutboxMessage) => this.#deliver(message),
+      fire: (timer: Timer) => {
+        this.#fire(timer);
+      },
+    };
+    this.#runners = Array.from({ length: options.store.shardCount }, (_, n) => new ShardRunner(n, options, duties));
+  }
+
+  /** Claims every shard. */
+  async start(): Promise<void> {
+    await Promise.all(this.#runners.map((runner) => runner.start()));
+    this.#sweep = setInterval(() => {
+      this.#passivateIdle(this.#options.limits.passivateAfterMs);
+    }, SWEEP_MS);
+    this.#sweep.unref();
+  }
+
+  /** Sends what is pending, then lets go of everything. */
+  async stop(): Promise<void> {
+    clearInterval(this.#sweep);
+    await Promise.all(this.#runners.map((runner) => runner.stop()));
+  }
+
+  /** Shards that this node owns now. */
+  get shardsOwned(): number {
+    return this.#runners.reduce((owned, runner) => owned + (runner.fence === undefined ? 0 : 1), 0);
+  }
+
+  call(call: Call): Promise<Outcome> {
+    return this.#enqueue(call, {});
+  }
+
+  #enqueue(call: Call, special: Pick<MailboxEntry, "origin" | "timer">): Promise<Outcome> {
+    const key = actorKey(call.to);
+    const runner = this.#runnerOf(key);
+    const live = this.#activate(runner, key);
+    if ("code" in live) return Promise.resolve({ kind: "refused", refusal: live });
+    if (live.mailbox.length >= this.#options.limits.mailboxMax) return refused(refuse("MAILBOX_FULL"));
+    return new Promise((resolve) => {
+      const entry = this.#entry(runner, live, call, special, resolve);
+      live.mailbox.push(entry);
+      if (!live.pumping) void this.#pump(runner, live);
+    });
+  }
+
+  /** A mailbox entry whose caller is answered at the deadline at the latest. */
+  #entry(
+    runner: ShardRunner,
+    live: LiveActor,
+    call: Call,
+    special: Pick<MailboxEntry, "origin" | "timer">,
+    resolve: (outcome: Outcome) => void,
+  ): MailboxEntry {
+    const alarm = setTimeout(
+      () => {
+        // Still in the mailbox: it will be skipped, so it is certain. After its turn nobody can say yet.
+        entry.settle({
+          kind: "refused",
+          refusal: refuse(entry.phase === "queued" ? "DEADLINE_EXCEEDED" : "OUTCOME_UNKNOWN"),
+        });
+      },
+      Math.max(call.deadline - performance.now(), 0),
+    );
+    const entry: MailboxEntry = {
+      call,
+      ...special,
+      remembered: this.#readRemembered(runner, live, call.key, special.origin?.mark),
+      phase: "queued",
+      settle: (outcome) => {
+        if (entry.phase === "settled") return;
+        entry.phase = "settled";
+        clearTimeout(alarm);
+        resolve(outcome);
+      },
+    };
+    // Looked at by the pump, which may come later than the failure.
+    entry.remembered.catch(() => undefined);
+    return entry;
+  }
+
+  #readRemembered(
+    runner: ShardRunner,
+    live: LiveActor,
+    key: IdempotencyKey | undefined,
+    receivedFrom: string | undefined,
+  ): Promise<Mark | undefined> {
+    const name = key === undefined ? receivedFrom : resultMark(key.key);
+    const { fence } = runner;
+    if (name === undefined || fence === undefined) return Promise.resolve(undefined);
+    return this.#options.store.readMarksFenced(runner.shard, fence, live.key, [name]).then((marks) => marks[0]);
+  }
+
+  #runnerOf(key: ActorKey): ShardRunner {
+    const runner = this.#runners[shardOf(key, this.#runners.length)];
+    if (runner === undefined) throw new Error("a shard number is out of range");
+    return runner;
+  }
+
+  #activate(runner: ShardRunner, key: ActorKey): LiveActor | Refusal {
+    const present = runner.actors.get(key);
+    if (present !== undefined) return present;
+    if (runner.fence === undefined) return notApplied();
+    if (this.#live >= this.#options.limits.actorsMax) {
+      this.#passivateIdle(0);
+      if (this.#live >= this.#options.limits.actorsMax) return refuse("ACTORS_LIMIT");
+    }
+    const live = new LiveActor(key, this.#options.catalogue[parseActorKey(key).kind]);
+    runner.actors.set(key, live);
+    this.#live += 1;
+    return live;
+  }
+
+  async #pump(runner: ShardRunner, live: LiveActor): Promise<void> {
+    live.pumping = true;
+    try {
+      if (!live.loaded) await this.#load(runner, live);
+      while (!live.stopped) {
+        const entry = live.mailbox[0];
+        if (entry === undefined) break;
+        const remembered = await entry.remembered;
+        await runner.room();
+        if (live.stopped) break;
+        live.mailbox.shift();
+        if (entry.phase === "queued") this.#turn(runner, live, entry, remembered);
+      }
+    } catch (error) {
+      this.#fail(runner, live, error);
+    }
+    live.pumping = false;
+    live.lastUsedMs = performance.now();
+    if (live.idle) live.forgetRecent();
+  }
+
+  async #load(runner: ShardRunner, live: LiveActor): Promise<void> {
+    const { fence, lineage } = runner;
+    if (fence === undefined) throw new Fenced("the shard is not ours");
+    const { directoryPrefixes } = this.#options.catalogue[live.address.kind];
+    const stored = await this.#options.store.load(runner.shard, fence, live.key, directoryPrefixes);
+    if (!live.stopped) live.start(stored, lineage);
+  }
+
+  /** An outage makes the node claim anew; a bug stops this actor; neither ends the process. */
+  #fail(runner: ShardRunner, live: LiveActor, error: unknown): void {
+    const outage = error instanceof Fenced || error instanceof StoreUnavailable;
+    const refusal = outage || error instanceof SnapshotTooNew ? notApplied() : refuse("INTERNAL");
+    if (!outage) this.#options.events.actorFailed(live.address.kind, error);
+    for (const entry of live.mailbox.splice(0)) entry.settle({ kind: "refused", refusal });
+    if (outage) runner.lose(error.message);
+    else if (live.unsettled > 0) runner.lose("an actor failed with turns in flight");
+    else this.#drop(runner, live);
+  }
+
+  #turn(runner: ShardRunner, live: LiveActor, entry: MailboxEntry, remembered: Mark | undefined): void {
+    const { call } = entry;
+    if (this.#answerFromMemory(live, entry, remembered)) return;
+    const { clock } = this.#options;
+    const now = clock.now();
+    const turn = takeTurn(live, call.command, { now, lineage: runner.lineage, directory: live.directory });
+    entry.phase = "turned";
+    live.unsettled += 1;
+    const outcome = new Promise<Outcome>((resolve) => {
+      runner.add(
+        {
+          live,
+          turn,
+          settle: (settled) => {
+            resolve(settled);
+            entry.settle(settled);
+            live.unsettled -= 1;
+            if (live.idle && !live.pumping) live.forgetRecent();
+          },
+        },
+        this.#bookkeeping(live, entry, turn, now),
+      );
+    });
+    if (call.key === undefined || turn.refusal !== undefined) return;
+    live.recent.set(resultMark(call.key.key), { digest: call.key.digest, outcome, at: now });
+    if (live.recent.size > this.#options.limits.mailboxMax) live.pruneRecent(now - 2 * this.#options.limits.internalCallMs);
+  }
+
+  /** Repeats what an idempotency key or an outbox number has already done here. */
+  #answerFromMemory(live: LiveActor, entry: MailboxEntry, remembered: Mark | undefined): boolean {
+    const { call, origin } = entry;
+    if (origin !== undefined) {
+      const stored = remembered === undefined ? 0 : (decode(remembered.bytes) as number);
+      if (origin.number > Math.max(stored, live.received.get(origin.mark) ?? 0)) return false;
+      // Applied before, perhaps in a batch still on its way: "not applied" makes the sender ask again.
+      entry.settle(live.unsettled > 0 ? { kind: "refused", refusal: notApplied() } : repeatedNothing());
+      return true;
+    }
+    if (call.key === undefined) return false;
+    const recent = live.recent.get(resultMark(call.key.key));
+    if (recent !== undefined) {
+      if (recent.digest !== call.key.digest) entry.settle({ kind: "refused", refusal: refuse("KEY_REUSED") });
+      else void recent.outcome.then((outcome) => { entry.settle(repeated(outcome)); });
+      return true;
+    }
+    if (remembered === undefined) return false;
+    const result = decode(remembered.bytes) as RememberedResult;
+    if (result.d !== call.key.digest) {
+      entry.settle({ kind: "refused", refusal: refuse("KEY_REUSED") });
+      return true;
+    }
+    const runner = this.#runnerOf(live.key);
+    entry.settle({
+      kind: "applied",
+      value: result.x === undefined ? (result.v ?? {}) : (decode(this.#options.open(result.x)) as object),
+      taken: remembered.taken,
+      lineage: result.l,
+      repeated: true,
+      settled: runner.settled(live.key),
+    });
+    return true;
+  }
+
+  /** Operations that belong to the call rather than to the machine: results, high-water marks, timers. */
+  #bookkeeping(live: LiveActor, entry: MailboxEntry, turn: Turn, now: number): Operation[] {
+    const { limits, seal } = this.#options;
+    const operations: Operation[] = [];
+    const { key } = entry.call;
+    if (key !== undefined && turn.refusal === undefined) {
+      const lineage = this.#runnerOf(live.key).lineage;
+      operations.push({
+        op: "putMark",
+        actor: live.key,
+        name: resultMark(key.key),
+        bytes: encode(
+          key.secret === true
+            ? { d: key.digest, l: lineage, x: seal(encode(turn.reply)) }
+            : { d: key.digest, l: lineage, v: turn.reply },
+        ),
+        takes: turn.takes,
+        expiresAt: now + limits.resultTtlMs,
+      });
+    }
+    if (entry.origin !== undefined && turn.refusal === undefined) {
+      const { mark, number } = entry.origin;
+      live.received.set(mark, number);
+      const bytes = encode(number);
+      operations.push({ op: "putMark", actor: live.key, name: mark, bytes, expiresAt: now + limits.receivedTtlMs });
+    }
+    const { timer } = entry;
+    if (timer !== undefined && !turn.timersSet.some((set) => set.name === timer)) {
+      operations.push({ op: "deleteTimer", actor: live.key, name: timer });
+    }
+    return operations;
+  }
+
+  async #deliver(message: OutboxMessage): Promise<void> {
+    const { duty } = message;
+    if (duty.kind === "indexTags") return this.#options.store.writeTags(duty.write);
+    if (duty.kind === "purgeApplication") return this.#purgeApplication(duty.applicationId);
+    const deadline = performance.now() + this.#options.limits.internalCallMs;
+    const origin = { mark: receivedMark(message.sender, message.lineage), number: message.number };
+    const outcome = await this.#enqueue({ to: duty.to, command: duty.command, deadline }, { origin });
+    // A refusal by the machine is an answer; only what was certainly or perhaps not applied goes again.
+    if (outcome.kind === "refused" && outcome.refusal.retryable) throw new Error(outcome.refusal.reason);
+  }
+
+  async #purgeApplication(applicationId: string): Promise<void> {
+    for (const runner of this.#runners) {
+      for (const live of runner.actors.values()) {
+        if (live.address.applicationId === applicationId && live.idle && !live.pumping) this.#drop(runner, live);
+      }
+    }
+    await this.#options.store.purgeApplication(applicationId);
+  }
+
+  #fire(timer: Timer): void {
+    const { internalCallMs } = this.#options.limits;
+    const call = {
+      to: parseActorKey(timer.actor),
+      command: { type: "timer", name: timer.name } as { type: string },
+      deadline: performance.now() + internalCallMs,
+    };
+    void this.#enqueue(call, { timer: timer.name }).then((outcome) => {
+      if (outcome.kind !== "refused" || !outcome.refusal.retryable) return;
+      setTimeout(() => {
+        if (this.#runnerOf(timer.actor).fence !== undefined) this.#fire(timer);
+      }, RETRY_TIMER_MS).unref();
+    });
+  }
+
+  #passivateIdle(idleMs: number): void {
+    const before = performance.now() - idleMs;
+    for (const runner of this.#runners) {
+      for (const live of runner.actors.values()) {
+        if (live.idle && !live.pumping && live.lastUsedMs <= before) this.#drop(runner, live);
+      }
+    }
+    this.#live = this.#runners.reduce((sum, runner) => sum + runner.actors.size, 0);
+    this.#options.events.actorsLive(this.#live);
+  }
+
+  #drop(runner: ShardRunner, live: LiveActor): void {
+    live.stop();
+    if (runner.actors.get(live.key) === live && runner.actors.delete(live.key)) this.#live -= 1;
+  }
+}
+
+/** How the result of an idempotency key is kept: digest, lineage, and the value in the clear or sealed. */
+interface RememberedResult {
+  readonly d: string;
+  readonly l: string;
+  readonly v?: object;
+  readonly x?: Uint8Array;
+}
+
+const RETRY_TIMER_MS = 1_000;
+
+function refused(refusal: Refusal): Promise<Outcome> {
+  return Promise.resolve({ kind: "refused", refusal });
+}
+
+function repeated(outcome: Outcome): Outcome {
+  return outcome.kind === "applied" ? { ...outcome, repeated: true } : outcome;
+}
+
+function repeatedNothing(): Applied {
+  return { kind: "applied", value: {}, taken: [], lineage: "", repeated: true, settled: Promise.resolve() };
+}

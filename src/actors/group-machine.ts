@@ -1,0 +1,190 @@
+// A group: one commit an epoch (G1), its log, its members as far as they are known. absent → active →
+// (reinit) → closed; a group id is never used again, so closed is for ever.
+import { emit, enqueueActions, setup } from "xstate";
+import { refuse } from "../protocol/errors.ts";
+import type { GroupSettings } from "../protocol/schemas/application.ts";
+import type { Reason } from "../protocol/reasons.ts";
+import type { Effect, TurnFacts } from "./effects.ts";
+import type { GovernedBy } from "./group-settings.ts";
+import {
+  commit,
+  commitRefusal,
+  create,
+  epochConflict,
+  GROUP_INFO_PART,
+  log,
+  messageRefusal,
+  proposalRefusal,
+  propose,
+  send,
+  type CreateCommand,
+  type GroupContext,
+  type SendMessageCommand,
+  type Step,
+  type SubmitCommitCommand,
+  type SubmitProposalCommand,
+} from "./group-state.ts";
+import { expireTrees } from "./group-trees.ts";
+import { GROUPS_LIST } from "./tag-names.ts";
+import type { MachineInput, TimerCommand, WithFacts } from "./machine-types.ts";
+import { EMPTY_WINDOW } from "./stream-window.ts";
+
+export type GroupCommand =
+  | CreateCommand
+  | SubmitCommitCommand
+  | SubmitProposalCommand
+  | SendMessageCommand
+  | { readonly type: "putGroupInfo"; readonly epoch: string; readonly groupInfo: Uint8Array }
+  | { readonly type: "update"; readonly settings: GroupSettings; readonly governed: GovernedBy }
+  | { readonly type: "delete"; readonly governed: GovernedBy }
+  | TimerCommand;
+
+type Event = WithFacts<GroupCommand>;
+
+const TREES_TIMER = "trees";
+/** Trees of past epochs are looked through this long after a Welcome has had its time. */
+const TREES_SLACK_MS = 1_000;
+
+function refusalOf(context: GroupContext, event: Event): ReturnType<typeof refuse> | undefined {
+  switch (event.type) {
+    case "submitCommit":
+      return commitRefusal(context, event);
+    case "submitProposal":
+      return proposalRefusal(context, event);
+    case "sendMessage":
+      return messageRefusal(context, event);
+    case "putGroupInfo":
+      return event.epoch === context.epoch ? undefined : epochConflict(context, event.lineage);
+    default:
+      return undefined;
+  }
+}
+
+function stepOf(context: GroupContext, event: Event): Step {
+  switch (event.type) {
+    case "create":
+      return create(context, event);
+    case "submitCommit":
+      return commit(context, event);
+    case "submitProposal":
+      return propose(context, event);
+    case "sendMessage":
+      return send(context, event);
+    case "putGroupInfo":
+      return { context: {}, effects: [{ type: "putPart", name: GROUP_INFO_PART, bytes: event.groupInfo }] };
+    case "update":
+      return update(context, event);
+    case "delete":
+      return close(context, event);
+    case "timer": {
+      const { trees, effects } = expireTrees(context.trees, context.epoch, event.now);
+      return { context: { trees }, effects };
+    }
+  }
+}
+
+function update(context: GroupContext, event: Extract<Event, { type: "update" }>): Step {
+  const settings = { ...context.settings, ...event.settings };
+  const logged = log(context, "settings", { settings }, 256, event);
+  return {
+    context: { settings, window: logged.window },
+    effects: [...logged.effects, { type: "reply", value: { settings } }],
+  };
+}
+
+/** The event goes to whoever listens; then the log and everything kept beside it go. */
+function close(context: GroupContext, event: Extract<Event, { type: "delete" }>): Step {
+  const logged = log(context, "closed", { reason: "deleted" }, 64, event);
+  return {
+    context: { window: { last: logged.window.last, segments: [] }, trees: [], members: 0, proposals: 0 },
+    effects: [
+      ...logged.effects,
+      { type: "purge" },
+      { type: "indexTags", clientId: context.id, version: 2, tags: [], removed: [GROUPS_LIST] },
+    ],
+  };
+}
+
+function treesTimer(context: GroupContext, facts: TurnFacts): Effect | undefined {
+  const until = context.trees.map((tree) => tree.keepUntil ?? Infinity);
+  const soonest = Math.min(...until, Infinity);
+  if (soonest === Infinity) return undefined;
+  return { type: "setTimer", name: TREES_TIMER, at: Math.max(soonest, facts.now) + TREES_SLACK_MS };
+}
+
+const { createMachine } = setup({
+  types: {
+    context: {} as GroupContext,
+    events: {} as Event,
+    emitted: {} as Effect,
+    input: {} as MachineInput,
+  },
+  guards: {
+    refused: ({ context, event }) => refusalOf(context, event) !== undefined,
+  },
+  actions: {
+    refuseWithReason: emit(({ context, event }): Effect => {
+      const refusal = refusalOf(context, event);
+      if (refusal === undefined) throw new Error("a refusal needs its reason");
+      return { type: "refuse", refusal };
+    }),
+    step: enqueueActions(({ context, event, enqueue }) => {
+      const step = stepOf(context, event);
+      for (const effect of step.effects) enqueue.emit(effect);
+      enqueue.assign(step.context);
+      if (event.type !== "submitCommit" && event.type !== "timer") return;
+      const timer = treesTimer({ ...context, ...step.context }, event);
+      if (timer !== undefined) enqueue.emit(timer);
+    }),
+    refuse: emit((_, params: { reason: Reason }): Effect => ({ type: "refuse", refusal: refuse(params.reason) })),
+  },
+});
+
+const refuseUnknown = { type: "refuse", params: { reason: "GROUP_NOT_FOUND" } } as const;
+const refuseExists = { type: "refuse", params: { reason: "GROUP_EXISTS" } } as const;
+const judged = [{ guard: "refused" as const, actions: "refuseWithReason" as const }, { actions: "step" as const }];
+
+export const groupMachine = createMachine({
+  id: "group",
+  context: ({ input }) => ({
+    applicationId: input.applicationId,
+    id: input.id,
+    groupId: "",
+    tracking: "ordering" as const,
+    ciphersuite: 0,
+    epoch: "0",
+    members: 0,
+    settings: {},
+    window: EMPTY_WINDOW,
+    trees: [],
+    proposals: 0,
+  }),
+  initial: "absent",
+  states: {
+    absent: {
+      on: {
+        create: { target: "active", actions: "step" },
+        "*": { actions: refuseUnknown },
+      },
+    },
+    active: {
+      on: {
+        create: { actions: refuseExists },
+        submitCommit: judged,
+        submitProposal: judged,
+        sendMessage: judged,
+        putGroupInfo: judged,
+        update: { actions: "step" },
+        delete: { target: "closed", actions: "step" },
+        timer: { actions: "step" },
+      },
+    },
+    closed: {
+      on: {
+        create: { actions: refuseExists },
+        timer: {},
+        "*": { actions: refuseUnknown },
+      },
+    },
+  },
+});

@@ -1,0 +1,104 @@
+// A handle: unique in its application (and domain). free → reserved → held, and back. A reservation is
+// freed only after the identity actor has durably recorded that it will never be used (rule 5).
+import { assign, emit, setup } from "xstate";
+import { refuse } from "../protocol/errors.ts";
+import type { ActorAddress } from "./actor-port.ts";
+import type { Effect } from "./effects.ts";
+import type { MachineInput, TimerCommand, WithFacts } from "./machine-types.ts";
+
+export interface HandleContext {
+  readonly applicationId: string;
+  readonly id: string;
+  /** Who holds or reserves it now. */
+  readonly clientId?: string;
+  /** The last who held it. */
+  readonly lastClientId?: string;
+  readonly reservation?: string;
+  /** Idempotency key of the create that reserved it. */
+  readonly key?: string;
+}
+
+export type HandleCommand =
+  | { readonly type: "reserve"; readonly clientId: string; readonly reservation: string; readonly key?: string }
+  | { readonly type: "hold"; readonly clientId: string; readonly reservation: string }
+  | { readonly type: "release"; readonly clientId: string }
+  | { readonly type: "reservationSettled"; readonly reservation: string; readonly held: boolean }
+  | TimerCommand;
+
+/** Longer than any request may live: whoever reserved has given up by then. */
+const SETTLE_AFTER_MS = 45_000;
+const SETTLE_TIMER = "settle";
+
+const { createMachine } = setup({
+  types: {
+    context: {} as HandleContext,
+    events: {} as WithFacts<HandleCommand>,
+    emitted: {} as Effect,
+    input: {} as MachineInput,
+  },
+  guards: {
+    sameClient: ({ context, event }) => "clientId" in event && event.clientId === context.clientId,
+    sameReservation: ({ context, event }) => "reservation" in event && event.reservation === context.reservation,
+    settledUnused: ({ context, event }) =>
+      event.type === "reservationSettled" && event.reservation === context.reservation && !event.held,
+    settledHeld: ({ context, event }) =>
+      event.type === "reservationSettled" && event.reservation === context.reservation && event.held,
+  },
+  actions: {
+    reserve: assign(({ context, event }) => {
+      if (event.type !== "reserve") return context;
+      const { clientId, reservation, key = "" } = event;
+      return { ...context, clientId, reservation, key };
+    }),
+    become: assign(({ context }) => ({ ...context, ...(context.clientId === undefined ? {} : { lastClientId: context.clientId }) })),
+    answerHolder: emit(({ context }): Effect => ({
+      type: "reply",
+      value: { clientId: context.clientId, reservation: context.reservation },
+    })),
+    armSettling: emit(({ event }): Effect => ({ type: "setTimer", name: SETTLE_TIMER, at: event.now + SETTLE_AFTER_MS })),
+    disarmSettling: emit((): Effect => ({ type: "clearTimer", name: SETTLE_TIMER })),
+    askIdentity: emit(({ context }): Effect => ({
+      type: "tell",
+      to: identityOf(context),
+      command: { type: "settleReservation", reservation: context.reservation, handleId: context.id } as { type: string },
+    })),
+    forgetCreate: emit(({ context }): Effect => ({ type: "forget", key: context.key ?? "" })),
+    refuseTaken: emit((): Effect => ({ type: "refuse", refusal: refuse("HANDLE_TAKEN") })),
+  },
+});
+
+function identityOf(context: HandleContext): ActorAddress {
+  return { applicationId: context.applicationId, kind: "identity", id: context.clientId ?? "" };
+}
+
+export const handleMachine = createMachine({
+  id: "handle",
+  context: ({ input }) => ({ applicationId: input.applicationId, id: input.id }),
+  initial: "free",
+  states: {
+    free: {
+      on: {
+        reserve: { target: "reserved", actions: ["reserve", "armSettling", "answerHolder"] },
+      },
+    },
+    reserved: {
+      on: {
+        // The same client asks again (a chain that began anew): the reservation that stands is the answer.
+        reserve: [{ guard: "sameClient", actions: "answerHolder" }, { actions: "refuseTaken" }],
+        hold: { guard: "sameReservation", target: "held", actions: ["disarmSettling", "become"] },
+        release: { guard: "sameClient", target: "free", actions: ["disarmSettling"] },
+        reservationSettled: [
+          { guard: "settledHeld", target: "held", actions: ["disarmSettling", "become"] },
+          { guard: "settledUnused", target: "free", actions: ["disarmSettling", "forgetCreate"] },
+        ],
+        timer: { actions: ["askIdentity", "armSettling"] },
+      },
+    },
+    held: {
+      on: {
+        reserve: [{ guard: "sameClient", actions: "answerHolder" }, { actions: "refuseTaken" }],
+        release: { guard: "sameClient", target: "free" },
+      },
+    },
+  },
+});

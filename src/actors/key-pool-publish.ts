@@ -1,0 +1,174 @@
+// One publish as the key pool's effects: each package judged by itself, in order (PROTOCOL §4). Pure.
+import type { rejections } from "../protocol/schemas/key-pool.ts";
+import type { Directory, Effect, TurnFacts } from "./effects.ts";
+import type { InboxRetention } from "./inbox.ts";
+import {
+  keyMark,
+  labelFromHex,
+  packageName,
+  parsePackageName,
+  queuePrefix,
+  usableIn,
+  type QueuedPackage,
+} from "./key-pool-queues.ts";
+
+export type Rejection = keyof typeof rejections;
+
+/** A package that passed M1, with what the marks said of it at `generation`. */
+export interface OfferedPackage extends Omit<QueuedPackage, "name" | "labelHex"> {
+  /** Position in the request; -1: the last resort. */
+  readonly index: number;
+  readonly bytes: Uint8Array;
+  readonly used: boolean;
+  readonly keysKnown: boolean;
+}
+
+export interface PublishCommand {
+  readonly type: "publish";
+  readonly generation: number;
+  readonly identityVersion: number;
+  readonly labelHex: string;
+  readonly offered: readonly OfferedPackage[];
+  /** Packages that failed M1, as they will be answered. */
+  readonly rejected: readonly { readonly index: number; readonly reason: Rejection; readonly message: string }[];
+  readonly reset: boolean;
+  /** Packages a queue can hold. */
+  readonly queueMax: number;
+  readonly inboxRetention: InboxRetention;
+}
+
+interface PoolAddress {
+  readonly applicationId: string;
+  readonly id: string;
+}
+
+interface PoolHead {
+  readonly identityVersion: number;
+}
+
+/** An event to the inbox of the pool's client, through the outbox. */
+export function oweToClient(
+  pool: PoolAddress,
+  { inboxRetention }: { readonly inboxRetention: InboxRetention },
+  type: string,
+  body: object,
+): Effect {
+  return {
+    type: "tell",
+    to: { applicationId: pool.applicationId, kind: "identity", id: pool.id },
+    command: { type: "deliver", event: { type, body }, retention: inboxRetention } as { type: string },
+  };
+}
+
+export function publishEffects(
+  pool: PoolHead,
+  event: PublishCommand & TurnFacts,
+): { readonly effects: readonly Effect[]; readonly names: readonly string[] } {
+  const publishing = new Publishing(event);
+  if (event.identityVersion > pool.identityVersion) publishing.dropAll();
+  if (event.reset) publishing.reset();
+  for (const offered of event.offered) publishing.offer(offered);
+  return publishing.finish();
+}
+
+class Publishing {
+  readonly #event: PublishCommand & TurnFacts;
+  readonly #effects: Effect[] = [];
+  /** Names as they will stand after this publish. */
+  readonly #names: Set<string>;
+  readonly #byRef = new Map<string, string>();
+  readonly #freedKeys = new Set<string>();
+  readonly #newKeys = new Set<string>();
+  readonly #accepted: Uint8Array[] = [];
+  readonly #rejected: { index: number; reason: Rejection; message: string }[];
+
+  constructor(event: PublishCommand & TurnFacts) {
+    this.#event = event;
+    this.#names = new Set(allNames(event.directory));
+    for (const name of this.#names) this.#byRef.set(parsePackageName(name).refHex, name);
+    this.#rejected = [...event.rejected];
+  }
+
+  /** The identity changed: nothing under the old one may go out. */
+  dropAll(): void {
+    for (const name of [...this.#names]) this.#drop(name);
+  }
+
+  reset(): void {
+    for (const name of [...this.#names]) if (parsePackageName(name).labelHex === this.#event.labelHex) this.#drop(name);
+  }
+
+  offer(offered: OfferedPackage): void {
+    const { refHex, ciphersuite, keyHashes, index } = offered;
+    const standing = this.#byRef.get(refHex);
+    if (standing !== undefined) {
+      this.#accepted.push(Buffer.from(refHex, "hex"));
+      return;
+    }
+    if (offered.used) return this.#reject(index, "USED", "this package was handed out before");
+    const known = keyHashes.some((hash) => this.#newKeys.has(hash)) || (offered.keysKnown && !this.#freed(keyHashes));
+    if (known) return this.#reject(index, "INIT_KEY", "a key of this package came with another package");
+    const kind = index === -1 ? "last" : "once";
+    const prefix = queuePrefix(kind, ciphersuite, this.#event.labelHex);
+    const queued = [...this.#names].filter((name) => name.startsWith(prefix));
+    if (kind === "once" && queued.length >= this.#event.queueMax) {
+      return this.#reject(index, "POOL_FULL", `the queue holds ${String(this.#event.queueMax)} packages`);
+    }
+    // A new last resort takes the place of the one before it.
+    if (kind === "last") for (const name of queued) this.#drop(name);
+    this.#put(packageName(kind, { ...offered, labelHex: this.#event.labelHex }), offered);
+  }
+
+  finish(): { effects: readonly Effect[]; names: readonly string[] } {
+    const value = { accepted: this.#accepted, rejected: this.#rejected.sort((a, b) => a.index - b.index), available: this.#available() };
+    this.#effects.push({ type: "reply", value });
+    return { effects: this.#effects, names: [...this.#names] };
+  }
+
+  /** Every queue of the label, the last resort not counted. */
+  #available(): object[] {
+    const { labelHex, now } = this.#event;
+    const queues = new Map<number, number>();
+    const queued = usableIn([...this.#names].filter((name) => name.startsWith("once/")), now);
+    for (const { ciphersuite, labelHex: own } of queued) {
+      if (own === labelHex) queues.set(ciphersuite, (queues.get(ciphersuite) ?? 0) + 1);
+    }
+    const label = labelFromHex(labelHex);
+    return [...queues].sort(([a], [b]) => a - b).map(([ciphersuite, available]) => ({ ciphersuite, label, available }));
+  }
+
+  #put(name: string, offered: OfferedPackage): void {
+    this.#names.add(name);
+    this.#byRef.set(offered.refHex, name);
+    this.#accepted.push(Buffer.from(offered.refHex, "hex"));
+    this.#effects.push({ type: "putPart", name, bytes: offered.bytes });
+    for (const hash of offered.keyHashes) {
+      this.#newKeys.add(hash);
+      this.#effects.push({ type: "putMark", name: keyMark(hash), expiresAt: offered.notAfter });
+    }
+  }
+
+  #drop(name: string): void {
+    const { refHex, keyHashes } = parsePackageName(name);
+    this.#names.delete(name);
+    this.#byRef.delete(refHex);
+    this.#effects.push({ type: "deletePart", name });
+    for (const hash of keyHashes) {
+      this.#freedKeys.add(hash);
+      this.#effects.push({ type: "deleteMark", name: keyMark(hash) });
+    }
+  }
+
+  /** Keys whose package this very publish threw out are new again. */
+  #freed(keyHashes: readonly string[]): boolean {
+    return keyHashes.every((hash) => this.#freedKeys.has(hash));
+  }
+
+  #reject(index: number, reason: Rejection, message: string): void {
+    this.#rejected.push({ index, reason, message });
+  }
+}
+
+function allNames(directory: Directory): readonly string[] {
+  return [...directory.list("once/"), ...directory.list("last/")];
+}

@@ -1,0 +1,131 @@
+// One actor while its owner holds it: the machine, its mailbox and what it remembers of calls whose
+// writes are not durable yet. Knows nothing of batches being sent; never talks to the store.
+import { createActor, type AnyActor, type Snapshot } from "xstate";
+import type { ActorKey, LoadedActor, Mark } from "../store/store.ts";
+import { parseActorKey } from "./actor-address.ts";
+import type { ActorAddress, Call, Outcome } from "./actor-port.ts";
+import { SortedDirectory } from "./directory.ts";
+import type { Effect } from "./effects.ts";
+import type { MachineEntry } from "./machine-catalogue.ts";
+import { decodeEnvelope, encodeEnvelope, type PersistedState } from "./snapshot.ts";
+import type { TurnSubject } from "./turn.ts";
+
+/** A call on its way through the mailbox. */
+export interface MailboxEntry {
+  readonly call: Call;
+  /** Set for messages from another actor's outbox: applied once (G8). */
+  readonly origin?: { readonly mark: string; readonly number: number };
+  /** Set for durable timers: the timer is cleared unless the turn sets it again. */
+  readonly timer?: string;
+  /** The mark to be consulted before the turn: a remembered result or the sender's high-water mark. */
+  readonly remembered: Promise<Mark | undefined>;
+  /** `queued` calls were certainly not applied; `turned` ones may have been. */
+  phase: "queued" | "turned" | "settled";
+  settle(outcome: Outcome): void;
+}
+
+export interface RecentResult {
+  readonly digest: string;
+  readonly outcome: Promise<Outcome>;
+  readonly at: number;
+}
+
+/** A snapshot written by a newer machine: this node must not touch it (F23). */
+export class SnapshotTooNew extends Error {
+  override readonly name = "SnapshotTooNew";
+}
+
+export class LiveActor implements TurnSubject {
+  readonly key: ActorKey;
+  readonly address: ActorAddress;
+  readonly emitted: Effect[] = [];
+  readonly mailbox: MailboxEntry[] = [];
+  /** Results by mark name, from their turn until no call that might have missed them is left. */
+  readonly recent = new Map<string, RecentResult>();
+  readonly received = new Map<string, number>();
+  /** Turns whose batch is not durable yet. */
+  unsettled = 0;
+  outboxNumber = 0;
+  pumping = false;
+  stopped = false;
+  lastUsedMs = 0;
+  #machine: AnyActor | undefined;
+  #directory: SortedDirectory | undefined;
+  #lineage = "";
+  readonly #entry: MachineEntry;
+
+  constructor(key: ActorKey, entry: MachineEntry) {
+    this.key = key;
+    this.address = parseActorKey(key);
+    this.#entry = entry;
+  }
+
+  get loaded(): boolean {
+    return this.#machine !== undefined;
+  }
+
+  get machine(): AnyActor {
+    if (this.#machine === undefined) throw new Error("the actor is not loaded");
+    return this.#machine;
+  }
+
+  get directory(): SortedDirectory {
+    if (this.#directory === undefined) throw new Error("the actor is not loaded");
+    return this.#directory;
+  }
+
+  get idle(): boolean {
+    return this.mailbox.length === 0 && this.unsettled === 0;
+  }
+
+  /** @throws SnapshotTooNew, or Error when the snapshot can't be read */
+  start(stored: LoadedActor, lineage: string): void {
+    const envelope = stored.snapshot === undefined ? undefined : decodeEnvelope(stored.snapshot);
+    if (envelope !== undefined && envelope.machineVersion > this.#entry.version) {
+      throw new SnapshotTooNew(`${this.address.kind} snapshot version ${String(envelope.machineVersion)}`);
+    }
+    const options = { input: { applicationId: this.address.applicationId, id: this.address.id } };
+    const machine = createActor(
+      this.#entry.machine,
+      envelope === undefined ? options : { ...options, snapshot: envelope.state as unknown as Snapshot<unknown> },
+    );
+    machine.on("*", (effect) => {
+      this.emitted.push(effect as Effect);
+    });
+    // A bug inside a machine shows as its status, which the turn checks; without an observer XState
+    // would throw it again on the next tick and end the process.
+    machine.subscribe({ error: () => undefined });
+    machine.start();
+    this.outboxNumber = envelope?.outboxNumber ?? 0;
+    this.#lineage = lineage;
+    this.#directory = new SortedDirectory(this.#entry.directoryPrefixes, stored.names);
+    this.#machine = machine;
+  }
+
+  encodeSnapshot(): Uint8Array {
+    return encodeEnvelope({
+      machineVersion: this.#entry.version,
+      state: this.machine.getPersistedSnapshot() as unknown as PersistedState,
+      outboxNumber: this.outboxNumber,
+      lineage: this.#lineage,
+    });
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.#machine?.stop();
+  }
+
+  /** Called when nothing is on its way: every later read of the store sees all results. */
+  forgetRecent(): void {
+    this.recent.clear();
+    this.received.clear();
+  }
+
+  pruneRecent(olderThanMs: number): void {
+    for (const [name, result] of this.recent) {
+      if (result.at >= olderThanMs) return;
+      this.recent.delete(name);
+    }
+  }
+}

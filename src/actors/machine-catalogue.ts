@@ -1,0 +1,28 @@
+// Which machine lives behind each kind of actor, its schema version and the parts it decides over.
+import type { AnyStateMachine } from "xstate";
+import type { ActorKind } from "./actor-port.ts";
+import { applicationMachine } from "./application-machine.ts";
+import { groupMachine } from "./group-machine.ts";
+import { handleMachine } from "./handle-machine.ts";
+import { identityMachine } from "./identity-machine.ts";
+import { keyPoolMachine } from "./key-pool-machine.ts";
+import { registryMachine } from "./registry-machine.ts";
+
+export interface MachineEntry {
+  readonly machine: AnyStateMachine;
+  /** Version of what `getPersistedSnapshot()` holds; raise it when its meaning changes. */
+  readonly version: number;
+  /** Parts under these prefixes are in the turn's directory (names only). */
+  readonly directoryPrefixes: readonly string[];
+}
+
+export type MachineCatalogue = Readonly<Record<ActorKind, MachineEntry>>;
+
+export const machineCatalogue: MachineCatalogue = {
+  registry: { machine: registryMachine, version: 1, directoryPrefixes: [] },
+  application: { machine: applicationMachine, version: 1, directoryPrefixes: ["key/"] },
+  identity: { machine: identityMachine, version: 1, directoryPrefixes: [] },
+  handle: { machine: handleMachine, version: 1, directoryPrefixes: [] },
+  keyPool: { machine: keyPoolMachine, version: 1, directoryPrefixes: ["once/", "last/", "rate/"] },
+  group: { machine: groupMachine, version: 1, directoryPrefixes: ["proposal/"] },
+};

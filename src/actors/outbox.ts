@@ -1,0 +1,127 @@
+// Delivers what one shard's actors owe others: at least once, in order for each (sender, receiver),
+// until the receiver has it durably (G8). The store keeps the messages; this only drives them.
+import type { ActorKey } from "../store/store.ts";
+import { receiverOf, type OutboxMessage } from "./turn.ts";
+
+export interface OutboxOptions {
+  /** Messages held in memory; more stay in the store until these are delivered. */
+  readonly messagesMax: number;
+  readonly retryMinMs: number;
+  readonly retryMaxMs: number;
+  /** Resolves when the receiver has it durably; rejects when it must be sent again. */
+  deliver(message: OutboxMessage): Promise<void>;
+  /** The message is done: its entry may go from the store. */
+  delivered(message: OutboxMessage): void;
+  /** Asks for the shard's stored messages again. */
+  reload(): void;
+}
+
+export class Outbox {
+  readonly #options: OutboxOptions;
+  /** Messages of one (sender, receiver), in order; the first is on its way. */
+  readonly #lanes = new Map<string, OutboxMessage[]>();
+  readonly #known = new Set<string>();
+  readonly #waits = new Map<ActorKey, Set<Promise<void>>>();
+  /** `loading`: the stored messages are being read; `behind`: memory is full, the rest is in the store. */
+  #mode: "loading" | "live" | "behind" = "loading";
+  #held: OutboxMessage[] = [];
+  #stopped = false;
+
+  constructor(options: OutboxOptions) {
+    this.#options = options;
+  }
+
+  /** Messages of turns that are now durable, in their order. */
+  add(messages: readonly OutboxMessage[]): void {
+    if (this.#stopped) return;
+    for (const message of messages) {
+      // Once one message stays behind in the store all later ones do, or a lane would lose its order.
+      if (this.#mode === "behind") return;
+      if (this.#mode === "loading") this.#held.push(message);
+      else this.#enqueue(message);
+      if (this.#known.size + this.#held.length > this.#options.messagesMax) this.#mode = "behind";
+    }
+  }
+
+  /** @param stored the shard's stored messages from the first on; `more`: there are others behind them */
+  loaded(stored: readonly OutboxMessage[], more: boolean): void {
+    const held = this.#held.splice(0);
+    const overflowed = this.#mode === "behind" || more;
+    this.#mode = "live";
+    for (const message of stored) this.#enqueue(message);
+    if (overflowed) this.#mode = "behind";
+    else for (const message of held) this.#enqueue(message);
+    this.#catchUp();
+  }
+
+  /** Resolves when everything that `sender` owes now has arrived. */
+  async settled(sender: ActorKey): Promise<void> {
+    while (this.#mode !== "live" && !this.#stopped) await pause(this.#options.retryMinMs);
+    await Promise.all(this.#waits.get(sender) ?? []);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#lanes.clear();
+    this.#known.clear();
+    this.#held = [];
+  }
+
+  #catchUp(): void {
+    if (this.#stopped || this.#mode !== "behind" || this.#known.size > 0) return;
+    this.#mode = "loading";
+    this.#options.reload();
+  }
+
+  #enqueue(message: OutboxMessage): void {
+    if (this.#known.has(message.id)) return;
+    this.#known.add(message.id);
+    const lane = `${message.sender}\n${receiverOf(message.duty)}`;
+    const done = new Promise<void>((resolve) => {
+      const waiting = this.#lanes.get(lane);
+      const queued = { ...message, resolve };
+      if (waiting !== undefined) {
+        waiting.push(queued);
+        return;
+      }
+      this.#lanes.set(lane, [queued]);
+      void this.#run(lane);
+    });
+    const waits = this.#waits.get(message.sender) ?? new Set();
+    this.#waits.set(message.sender, waits.add(done));
+    void done.then(() => {
+      waits.delete(done);
+      if (waits.size === 0) this.#waits.delete(message.sender);
+    });
+  }
+
+  async #run(lane: string): Promise<void> {
+    let retryMs = this.#options.retryMinMs;
+    for (;;) {
+      const message = this.#lanes.get(lane)?.[0] as (OutboxMessage & { resolve: () => void }) | undefined;
+      if (message === undefined || this.#stopped) break;
+      try {
+        await this.#options.deliver(message);
+      } catch {
+        // The receiver's shard or the store is away; the message stays first in its lane.
+        await pause(retryMs * (0.5 + Math.random()));
+        retryMs = Math.min(retryMs * 2, this.#options.retryMaxMs);
+        continue;
+      }
+      retryMs = this.#options.retryMinMs;
+      if (this.#stopped) break;
+      this.#lanes.get(lane)?.shift();
+      this.#known.delete(message.id);
+      message.resolve();
+      this.#options.delivered(message);
+    }
+    this.#lanes.delete(lane);
+    this.#catchUp();
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
+}

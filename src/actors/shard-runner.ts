@@ -1,0 +1,342 @@
+// Runs one shard: one batch in flight, the next accumulating meanwhile, and the gate behind which
+// everything waits until it is durable (rules 1, 2 and 4 of docs/ARCHITECTURE.md). After any answer but
+// OK it claims the shard anew before it sends or reads anything. Never decides what a command means.
+import { refuse, type Refusal } from "../protocol/errors.ts";
+import type { ActorKey, Fence, Operation, OwnerRecord, Receipt, Shard, Timer } from "../store/store.ts";
+import { Batch, type Release } from "./batch.ts";
+import type { HostOptions } from "./host-options.ts";
+import type { LiveActor } from "./live-actor.ts";
+import { Outbox } from "./outbox.ts";
+import type { ClaimedShard } from "./shard-claim.ts";
+import { ShardTimers } from "./timers.ts";
+import { decodeOutboxMessage, type OutboxMessage, type Turn } from "./turn.ts";
+
+export interface ShardDuties {
+  deliver(message: OutboxMessage): Promise<void>;
+  fire(timer: Timer): void;
+}
+
+export class ShardRunner {
+  readonly shard: Shard;
+  readonly actors = new Map<ActorKey, LiveActor>();
+  readonly #options: HostOptions;
+  readonly #duties: ShardDuties;
+  #outbox: Outbox;
+  readonly #timers: ShardTimers;
+  readonly #stop = new AbortController();
+  #owner: OwnerRecord | undefined;
+  #pending = new Batch();
+  #inFlight: Batch | undefined;
+  #pendingSinceMs = 0;
+  #bytes = 0;
+  #flushScheduled = false;
+  #roomWaits: (() => void)[] = [];
+  #settledWaits: (() => void)[] = [];
+
+  constructor(shard: Shard, options: HostOptions, duties: ShardDuties) {
+    this.shard = shard;
+    this.#options = options;
+    this.#duties = duties;
+    this.#outbox = this.#newOutbox();
+    this.#timers = new ShardTimers({
+      clock: options.clock,
+      timersMax: options.limits.timersMax,
+      fire: (timer) => {
+        duties.fire(timer);
+      },
+      reload: () => {
+        this.#loadTimers();
+      },
+    });
+  }
+
+  /** The fence under which this node may read and write now; undefined while it must not. */
+  get fence(): Fence | undefined {
+    return this.#owner?.fence;
+  }
+
+  get lineage(): string {
+    return this.#owner?.lineage ?? "";
+  }
+
+  /** First claim of the shard; resolves when this node owns it. */
+  async start(): Promise<void> {
+    this.#own(await this.#options.claims.claim(this.shard, this.#stop.signal));
+  }
+
+  /** Sends what is pending, then gives up; the shard's claim stays until somebody takes it. */
+  async stop(): Promise<void> {
+    while (this.#owner !== undefined && (this.#inFlight !== undefined || !this.#pending.empty)) {
+      await new Promise<void>((resolve) => this.#settledWaits.push(resolve));
+    }
+    this.#stop.abort();
+    this.#owner = undefined;
+    this.#outbox.stop();
+    this.#timers.stop();
+    for (const live of this.actors.values()) live.stop();
+    this.actors.clear();
+  }
+
+  /** Resolves when the pending batch can take another turn (L6). */
+  async room(): Promise<void> {
+    const { batchOperationsMax, batchBytesMax } = this.#options.limits;
+    while (this.#pending.operations.length >= batchOperationsMax || this.#bytes >= batchBytesMax) {
+      await new Promise<void>((resolve) => this.#roomWaits.push(resolve));
+    }
+  }
+
+  /** Puts a turn's writes into the next batch; `release.settle` is called once they are durable. */
+  add(release: Release, extra: readonly Operation[]): void {
+    const operations = [...release.turn.operations, ...extra];
+    for (const operation of operations) this.#bytes += sizeOf(operation);
+    this.#noteArrival();
+    this.#pending.add(release, operations);
+    const { sabotage } = this.#options;
+    if (sabotage?.has("replyBeforeWrite") === true) this.#answer(release, []);
+    if (sabotage?.has("refusalsUnchecked") === true && release.turn.refusal !== undefined) this.#answer(release, []);
+    this.#schedule();
+  }
+
+  settled(sender: ActorKey): Promise<void> {
+    return this.#outbox.settled(sender);
+  }
+
+  /** The store said, or may have said, that this node is no owner. Claims anew; nothing is assumed. */
+  lose(cause: string): void {
+    if (this.#owner === undefined) return;
+    void this.#reclaim(undefined, cause);
+  }
+
+  /** A new one for each ownership: what an earlier one still has on its way must not touch this one's order. */
+  #newOutbox(): Outbox {
+    return new Outbox({
+      messagesMax: this.#options.limits.outboxMessagesMax,
+      retryMinMs: 50,
+      retryMaxMs: 5_000,
+      deliver: (message) => this.#duties.deliver(message),
+      delivered: (message) => {
+        this.#addHousekeeping([{ op: "deleteOutbox", id: message.id }]);
+      },
+      reload: () => {
+        this.#loadOutbox();
+      },
+    });
+  }
+
+  #addHousekeeping(operations: readonly Operation[]): void {
+    if (this.#owner === undefined) return;
+    this.#noteArrival();
+    this.#pending.operations.push(...operations);
+    this.#schedule();
+  }
+
+  #noteArrival(): void {
+    if (this.#pending.empty) this.#pendingSinceMs = performance.now();
+  }
+
+  #schedule(): void {
+    if (this.#flushScheduled || this.#inFlight !== undefined || this.#owner === undefined) return;
+    this.#flushScheduled = true;
+    setImmediate(() => {
+      this.#flushScheduled = false;
+      void this.#flush();
+    });
+  }
+
+  async #flush(): Promise<void> {
+    const owner = this.#owner;
+    if (this.#inFlight !== undefined || owner === undefined || this.#pending.empty) return;
+    const batch = this.#pending;
+    const waitMs = performance.now() - this.#pendingSinceMs;
+    this.#pending = new Batch();
+    this.#bytes = 0;
+    this.#inFlight = batch;
+    for (const resolve of this.#roomWaits.splice(0)) resolve();
+    let receipt: Receipt | undefined;
+    let failure = "";
+    try {
+      receipt = await this.#write(owner, batch.seal());
+      if (receipt === undefined) failure = "refused by the store";
+    } catch (error) {
+      failure = error instanceof Error ? error.message : "unknown";
+    }
+    if (this.#owner !== owner) return; // lost meanwhile: whoever lost it settles this batch
+    if (receipt === undefined) {
+      await this.#reclaim(batch, failure);
+      return;
+    }
+    this.#options.events.batchCommitted(batch.operations.length, batch.releases.length, waitMs);
+    this.#inFlight = undefined;
+    this.#release(batch, receipt);
+    this.#continue();
+  }
+
+  /** @returns undefined when the store refused; @throws when nothing is known */
+  async #write(owner: OwnerRecord, operations: readonly Operation[]): Promise<Receipt | undefined> {
+    const { store } = this.#options;
+    if (operations.length === 0) {
+      return (await store.check(this.shard, owner.fence)) ? { sequence: owner.sequence, taken: [] } : undefined;
+    }
+    const outcome = await store.commit(this.shard, owner.fence, owner.sequence + 1, operations);
+    if (outcome.kind !== "applied") return undefined;
+    if (this.#owner === owner) (this.#owner as { sequence: number }).sequence = outcome.receipt.sequence;
+    return outcome.receipt;
+  }
+
+  /** The gate: per turn, first the reply, then its events, then its messages to other actors. */
+  #release(batch: Batch, receipt: Receipt): void {
+    let taken = 0;
+    for (const release of batch.releases) {
+      const bytes = receipt.taken.slice(taken, taken + release.turn.takes.length);
+      taken += release.turn.takes.length;
+      this.#scheduleTimers(release.live.key, release.turn);
+      this.#outbox.add(release.turn.outbox);
+      this.#answer(release, bytes);
+      if (release.turn.appended.length > 0) {
+        this.#options.published(release.live.key, this.lineage, release.turn.appended);
+      }
+    }
+  }
+
+  #answer(release: Release, taken: readonly Uint8Array[]): void {
+    const { turn, live } = release;
+    if (turn.refusal !== undefined) {
+      release.settle({ kind: "refused", refusal: turn.refusal });
+      return;
+    }
+    release.settle({
+      kind: "applied",
+      value: turn.reply,
+      taken,
+      lineage: this.lineage,
+      repeated: false,
+      settled: this.#outbox.settled(live.key),
+    });
+  }
+
+  #scheduleTimers(actor: ActorKey, turn: Turn): void {
+    for (const name of turn.timersCleared) this.#timers.clear(actor, name);
+    for (const timer of turn.timersSet) this.#timers.set(timer);
+  }
+
+  async #reclaim(batch: Batch | undefined, cause: string): Promise<void> {
+    const lost = this.#owner;
+    if (lost === undefined) return;
+    if (this.#options.sabotage?.has("reclaimSkipped") === true) {
+      this.#inFlight = undefined;
+      batch?.refuseAll(notApplied());
+      this.#continue();
+      return;
+    }
+    this.#owner = undefined;
+    this.#options.events.shardLost(this.shard, cause);
+    const unknown = batch ?? this.#inFlight;
+    const speculative = this.#pending;
+    this.#pending = new Batch();
+    this.#bytes = 0;
+    this.#outbox.stop();
+    this.#timers.stop();
+    this.#dropActors();
+    speculative.refuseAll(notApplied());
+    for (const resolve of this.#roomWaits.splice(0)) resolve();
+    const claimed = await this.#options.claims.claim(this.shard, this.#stop.signal).catch(() => undefined);
+    this.#inFlight = undefined;
+    if (claimed === undefined) {
+      unknown?.refuseAll(refuse("OUTCOME_UNKNOWN"));
+      return;
+    }
+    this.#own(claimed);
+    if (unknown !== undefined) this.#settleUnknown(unknown, lost, claimed);
+    this.#continue();
+  }
+
+  /** Nobody but us could write between our last batch and this claim iff the record replaced was ours. */
+  #settleUnknown(batch: Batch, lost: OwnerRecord, claimed: ClaimedShard): void {
+    const undisturbed =
+      claimed.previous?.fence.nonce === lost.fence.nonce && claimed.previous.fence.number === lost.fence.number;
+    const applied = undisturbed && claimed.record.sequence === lost.sequence + 1 && claimed.receipt !== undefined;
+    if (applied && batch.operations.length > 0) {
+      // The stored outbox and timers are read anew by `#own`; only answers and events are left to release.
+      let taken = 0;
+      for (const release of batch.releases) {
+        const bytes = claimed.receipt.taken.slice(taken, taken + release.turn.takes.length);
+        taken += release.turn.takes.length;
+        this.#answer(release, bytes);
+        if (release.turn.appended.length > 0) {
+          this.#options.published(release.live.key, this.lineage, release.turn.appended);
+        }
+      }
+      return;
+    }
+    const certain = undisturbed && claimed.record.sequence === lost.sequence;
+    batch.refuseAll(certain || batch.operations.length === 0 ? notApplied() : refuse("OUTCOME_UNKNOWN"));
+  }
+
+  #dropActors(): void {
+    for (const live of this.actors.values()) {
+      live.stop();
+      for (const entry of live.mailbox.splice(0)) entry.settle({ kind: "refused", refusal: notApplied() });
+    }
+    this.actors.clear();
+  }
+
+  #own(claimed: ClaimedShard): void {
+    this.#owner = { ...claimed.record };
+    this.#outbox = this.#newOutbox();
+    this.#options.events.shardClaimed(this.shard, claimed.record.fence.number);
+    this.#loadOutbox();
+    this.#loadTimers();
+  }
+
+  #loadOutbox(): void {
+    const { store, limits } = this.#options;
+    const outbox = this.#outbox;
+    this.#readOwned((fence) => store.readOutbox(this.shard, fence, "", limits.outboxMessagesMax), (messages) => {
+      const stored = messages.map((message) => decodeOutboxMessage(message.bytes));
+      outbox.loaded(stored, stored.length >= limits.outboxMessagesMax);
+    });
+  }
+
+  #loadTimers(): void {
+    const { store, limits } = this.#options;
+    this.#readOwned((fence) => store.readTimers(this.shard, fence, limits.timersMax), (timers) => {
+      this.#timers.load(timers);
+    });
+  }
+
+  #readOwned<T>(read: (fence: Fence) => Promise<T>, use: (value: T) => void): void {
+    const owner = this.#owner;
+    if (owner === undefined) return;
+    read(owner.fence).then(
+      (value) => {
+        if (this.#owner === owner) use(value);
+      },
+      (error: unknown) => {
+        if (this.#owner === owner) this.lose(error instanceof Error ? error.message : "unknown");
+      },
+    );
+  }
+
+  #continue(): void {
+    if (!this.#pending.empty) this.#schedule();
+    for (const resolve of this.#settledWaits.splice(0)) resolve();
+  }
+}
+
+export function notApplied(): Refusal {
+  return refuse("NOT_OWNER");
+}
+
+function sizeOf(operation: Operation): number {
+  switch (operation.op) {
+    case "append":
+      return operation.entry.body.length + 64;
+    case "putSnapshot":
+    case "putPart":
+    case "putMark":
+    case "putOutbox":
+      return operation.bytes.length + 64;
+    default:
+      return 64;
+  }
+}

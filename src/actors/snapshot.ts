@@ -1,0 +1,37 @@
+// How an actor is kept: its XState snapshot in an envelope with the machine's version, the outbox
+// counter and the lineage under which it was written. The one schema for the host and for readers (L3).
+import { decode, encode } from "../protocol/codec.ts";
+
+export interface Envelope {
+  /** Version of the machine that wrote it; a newer one is refused by an older node (F23). */
+  readonly machineVersion: number;
+  /** The machine's `getPersistedSnapshot()`. */
+  readonly state: PersistedState;
+  /** Number of the last message this actor put into the outbox. */
+  readonly outboxNumber: number;
+  readonly lineage: string;
+}
+
+export interface PersistedState {
+  readonly status: "active" | "done" | "error" | "stopped";
+  readonly value: string;
+  readonly context: Record<string, unknown>;
+}
+
+export function encodeEnvelope(envelope: Envelope): Uint8Array {
+  return encode({
+    v: envelope.machineVersion,
+    s: envelope.state,
+    o: envelope.outboxNumber,
+    l: envelope.lineage,
+  });
+}
+
+/** @throws Error when the bytes were not written by `encodeEnvelope` */
+export function decodeEnvelope(bytes: Uint8Array): Envelope {
+  const { v, s, o, l } = decode(bytes) as { v: unknown; s: unknown; o: unknown; l: unknown };
+  if (typeof v !== "number" || typeof s !== "object" || s === null || typeof o !== "number" || typeof l !== "string") {
+    throw new Error("a stored snapshot has an unknown form");
+  }
+  return { machineVersion: v, state: s as PersistedState, outboxNumber: o, lineage: l };
+}

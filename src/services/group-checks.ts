@@ -1,0 +1,95 @@
+// What `ordering` tracking can check of the MLS bytes that come with a group's requests (PROTOCOL §4, §5):
+// shape, group, epoch, suite; GroupInfo and tree against each other. Off the turn; keeps nothing.
+import type { NewTree } from "../actors/group-trees.ts";
+import { readGroupInfo, verifyGroupInfoSignature, type GroupInfo } from "../mls/group-info.ts";
+import { readRatchetTree } from "../mls/ratchet-tree.ts";
+import { equalBytes, type Ciphersuite } from "../mls/suites.ts";
+import { readWelcome } from "../mls/welcome.ts";
+import type { PublicTree } from "../mls/tree/public-tree.ts";
+import type { Refused } from "../actors/actor-port.ts";
+import type { Reason } from "../protocol/reasons.ts";
+import { refused } from "./service-ports.ts";
+
+export interface CheckedTree {
+  readonly kind: "tree";
+  readonly tree: PublicTree;
+  readonly stored: NewTree;
+}
+
+export interface CheckedGroupInfo {
+  readonly kind: "groupInfo";
+  readonly info: GroupInfo;
+  /** Present where a tree came with it, in its extension or beside it. */
+  readonly tree: CheckedTree | undefined;
+}
+
+/** `details` say which rule of which section is broken (RFC 9420 unless it says otherwise). */
+export function broken(reason: Reason, rule: string, section: string, message: string): Refused {
+  return refused(reason, { message, details: { rule, section } });
+}
+
+/** A GroupInfo and, where one came, its tree: hashes equal, signer in the tree, signature right (§12.4.3). */
+export async function checkGroupInfo(
+  bytes: Uint8Array,
+  beside: Uint8Array | undefined,
+): Promise<CheckedGroupInfo | Refused> {
+  const decoded = readGroupInfo(bytes);
+  if (decoded.kind === "malformed") return broken("GROUP_INFO_INVALID", "malformed", "12.4.3", decoded.why);
+  const info = decoded.value;
+  const treeBytes = beside ?? info.ratchetTree;
+  if (treeBytes === undefined) return { kind: "groupInfo", info, tree: undefined };
+  if (beside !== undefined && info.ratchetTree !== undefined && !equalBytes(beside, info.ratchetTree)) {
+    return broken("TREE_INVALID", "two_trees", "12.4.3.3", "the tree beside the GroupInfo is not the one in it");
+  }
+  const tree = checkTree(treeBytes, info.ciphersuite, info.treeHash);
+  if (tree.kind === "refused") return tree;
+  const signer = tree.tree.leaf(info.signer);
+  if (signer === undefined) return broken("GROUP_INFO_INVALID", "signer", "12.4.3", "the signer's leaf is blank");
+  if (!(await verifyGroupInfoSignature(info, signer.signatureKey))) {
+    return broken("GROUP_INFO_INVALID", "signature", "12.4.3", "the signature is not the signer's");
+  }
+  return { kind: "groupInfo", info, tree };
+}
+
+function checkTree(bytes: Uint8Array, ciphersuite: Ciphersuite, treeHash: Uint8Array): CheckedTree | Refused {
+  const decoded = readRatchetTree(bytes, ciphersuite);
+  if (decoded.kind === "malformed") return broken("TREE_INVALID", "malformed", "12.4.3.3", decoded.why);
+  const tree = decoded.value;
+  if (!equalBytes(tree.treeHash(), treeHash)) {
+    return broken("TREE_INVALID", "tree_hash", "7.8", "the tree's hash is not the one in the GroupContext");
+  }
+  const stored = {
+    encoded: bytes,
+    treeHash: Buffer.from(treeHash).toString("base64"),
+    bytes: bytes.length,
+    members: tree.memberCount,
+  };
+  return { kind: "tree", tree, stored };
+}
+
+export interface AddressedWelcomes {
+  readonly kind: "welcomes";
+  /** By hex of the key package's ref: a Welcome with that recipient's secrets only. */
+  readonly byRef: ReadonlyMap<string, { readonly keyPackageRef: Uint8Array; readonly welcome: Uint8Array }>;
+}
+
+/** Splits Welcomes by recipient: each gets its own secrets only (§12.4.3.1). */
+export function splitWelcomes(welcomes: readonly Uint8Array[], ciphersuite: number): AddressedWelcomes | Refused {
+  const byRef = new Map<string, { keyPackageRef: Uint8Array; welcome: Uint8Array }>();
+  for (const bytes of welcomes) {
+    const decoded = readWelcome(bytes);
+    if (decoded.kind === "malformed") return broken("WELCOME_MISMATCH", "malformed", "12.4.3.1", decoded.why);
+    if (decoded.value.ciphersuite !== ciphersuite) {
+      return broken("WELCOME_MISMATCH", "ciphersuite", "12.4.3.1", "the Welcome is not of the group's ciphersuite");
+    }
+    for (const { keyPackageRef } of decoded.value.secrets) {
+      const ref = Buffer.from(keyPackageRef).toString("hex");
+      const welcome = decoded.value.forRecipient(keyPackageRef);
+      if (byRef.has(ref) || welcome === undefined) {
+        return broken("WELCOME_MISMATCH", "addressed_twice", "12.4.3.1", "a key package is addressed twice");
+      }
+      byRef.set(ref, { keyPackageRef, welcome });
+    }
+  }
+  return { kind: "welcomes", byRef };
+}

@@ -1,0 +1,138 @@
+// What the store knows of groups, for services: heads, members' clients, trees. Reads only (L3).
+import type { ActorAddress } from "../actors/actor-port.ts";
+import { epochMark, memberPart, type GroupContext, type Sender } from "../actors/group-state.ts";
+import { TREE_SLICE_BYTES, treeSlicePart, type KeptTree } from "../actors/group-trees.ts";
+import type { HandleContext } from "../actors/handle-machine.ts";
+import type { IdentityContext } from "../actors/identity-machine.ts";
+import { readRatchetTree } from "../mls/ratchet-tree.ts";
+import { isCiphersuite } from "../mls/suites.ts";
+import type { PublicTree } from "../mls/tree/public-tree.ts";
+import { decode } from "../protocol/codec.ts";
+import type { StreamHead } from "../store/store.ts";
+import { providerOf } from "./identity-provider-choice.ts";
+import {
+  groupActorId,
+  handleActorId,
+  placeOf,
+  readRecord,
+  readRecords,
+  type ApplicationRequest,
+  type ServicePorts,
+} from "./service-ports.ts";
+
+export interface GroupHead {
+  readonly context: GroupContext;
+  readonly stream: StreamHead;
+  readonly lineage: string;
+}
+
+/** The commit that began an epoch. */
+export interface EpochBeginning {
+  readonly offset: number;
+  /** Base64 SHA-256 of the commit. */
+  readonly digest: string;
+  readonly committer?: Sender;
+}
+
+/** Parsed trees kept; each is of one epoch of one group. */
+const TREES_MAX = 32;
+
+export class GroupDirectory {
+  readonly #ports: ServicePorts;
+  readonly #trees = new Map<string, PublicTree>();
+
+  constructor(ports: ServicePorts) {
+    this.#ports = ports;
+  }
+
+  address(applicationId: string, groupId: Uint8Array): ActorAddress {
+    return { applicationId, kind: "group", id: groupActorId(groupId) };
+  }
+
+  /** undefined: no such group, or it is closed. */
+  async head(applicationId: string, groupId: Uint8Array): Promise<GroupHead | undefined> {
+    const address = this.address(applicationId, groupId);
+    const { shard, actor } = placeOf(this.#ports.store, address);
+    const [record, stream] = await Promise.all([
+      readRecord<GroupContext>(this.#ports.store, address),
+      this.#ports.store.readStreamHead(shard, actor),
+    ]);
+    if (record === undefined || record.state === "absent" || record.state === "closed") return undefined;
+    return { context: record.context, stream: stream.head, lineage: stream.lineage };
+  }
+
+  /** undefined: the epoch is ahead, or was begun too long ago, or by the group's creation. */
+  async beginning(applicationId: string, groupId: Uint8Array, epoch: bigint): Promise<EpochBeginning | undefined> {
+    const { shard, actor } = placeOf(this.#ports.store, this.address(applicationId, groupId));
+    const [mark] = await this.#ports.store.readMarks(shard, actor, [epochMark(String(epoch))]);
+    return mark === undefined ? undefined : (decode(mark.bytes) as EpochBeginning);
+  }
+
+  /** The encoded tree's bytes [from, from + bytesMax). */
+  async treeSlice(
+    applicationId: string,
+    groupId: Uint8Array,
+    tree: KeptTree,
+    from: number,
+    bytesMax: number,
+  ): Promise<Uint8Array | undefined> {
+    const end = Math.min(from + bytesMax, tree.bytes);
+    if (from >= end) return new Uint8Array(0);
+    const first = Math.floor(from / TREE_SLICE_BYTES);
+    const last = Math.floor((end - 1) / TREE_SLICE_BYTES);
+    const names = Array.from({ length: last - first + 1 }, (_, n) => treeSlicePart(tree.epoch, first + n));
+    const { shard, actor } = placeOf(this.#ports.store, this.address(applicationId, groupId));
+    const slices = await this.#ports.store.readParts(shard, actor, names);
+    if (slices.includes(undefined)) return undefined;
+    const joined = Buffer.concat(slices as Uint8Array[]);
+    const skipped = from - first * TREE_SLICE_BYTES;
+    return Uint8Array.from(joined.subarray(skipped, skipped + end - from));
+  }
+
+  /** The present epoch's tree where one was given; parsed once an epoch. */
+  async currentTree(applicationId: string, { context }: GroupHead): Promise<PublicTree | undefined> {
+    const kept = context.trees.find((tree) => tree.epoch === context.epoch);
+    if (kept === undefined || !isCiphersuite(context.ciphersuite)) return undefined;
+    const name = `${applicationId}/${context.id}/${context.epoch}/${kept.treeHash}`;
+    const known = this.#trees.get(name);
+    if (known !== undefined) return known;
+    const groupId = Buffer.from(context.groupId, "base64");
+    const bytes = await this.treeSlice(applicationId, groupId, kept, 0, kept.bytes);
+    const decoded = bytes === undefined ? undefined : readRatchetTree(bytes, context.ciphersuite);
+    if (decoded?.kind !== "ok") return undefined;
+    this.#trees.set(name, decoded.value);
+    if (this.#trees.size > TREES_MAX) this.#trees.delete(this.#trees.keys().next().value ?? "");
+    return decoded.value;
+  }
+
+  /** Registered clients by their credentials; undefined where the credential is nobody's current identity. */
+  async clientsOf(request: ApplicationRequest, credentials: readonly Uint8Array[]): Promise<(string | undefined)[]> {
+    const { applicationId, settings } = request;
+    const provider = providerOf(settings);
+    const now = this.#ports.clock.now();
+    const ids = credentials.map((credential) => {
+      const verdict = provider?.validate(credential, now);
+      return verdict?.valid === true ? handleActorId(verdict.handle, verdict.domain) : undefined;
+    });
+    const addresses = ids.map((id) => ({ applicationId, kind: "handle" as const, id: id ?? "" }));
+    const handles = await readRecords<HandleContext>(this.#ports.store, addresses);
+    const clients = handles.map((handle) => handle?.context.clientId);
+    const identities = await this.identities(applicationId, clients.map((clientId) => clientId ?? ""));
+    return identities.map((identity, n) => {
+      const encoded = Buffer.from(credentials[n] ?? new Uint8Array(0)).toString("base64");
+      return identity?.identity?.credential === encoded ? identity.id : undefined;
+    });
+  }
+
+  async isMember(applicationId: string, groupId: Uint8Array, clientId: string): Promise<boolean> {
+    const { shard, actor } = placeOf(this.#ports.store, this.address(applicationId, groupId));
+    const [part] = await this.#ports.store.readParts(shard, actor, [memberPart(clientId)]);
+    return part !== undefined;
+  }
+
+  async identities(applicationId: string, clientIds: readonly string[]): Promise<(IdentityContext | undefined)[]> {
+    const addresses = clientIds.map((id) => ({ applicationId, kind: "identity" as const, id }));
+    const records = await readRecords<IdentityContext>(this.#ports.store, addresses);
+    return records.map((record) => (record?.state === "active" ? record.context : undefined));
+  }
+}

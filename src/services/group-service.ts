@@ -1,0 +1,237 @@
+// The group state service but for handshakes (PROTOCOL §4): a group's beginning and end, its head, tree,
+// members and settings. Reads come from the store; what changes a group is decided by its actor.
+import type { Refused } from "../actors/actor-port.ts";
+import { GROUP_INFO_PART, memberPart, type GroupContext } from "../actors/group-state.ts";
+import { widened } from "../actors/group-settings.ts";
+import { membershipPart } from "../actors/inbox.ts";
+import { GROUPS_LIST } from "../actors/tag-names.ts";
+import { readGroupInfo } from "../mls/group-info.ts";
+import { equalBytes } from "../mls/suites.ts";
+import { decode } from "../protocol/codec.ts";
+import type { Params } from "../protocol/methods.ts";
+import { broken, checkGroupInfo, type CheckedGroupInfo } from "./group-checks.ts";
+import type { GroupDirectory, GroupHead } from "./group-directory.ts";
+import type { Answer } from "./request-port.ts";
+import {
+  ask,
+  done,
+  makeCursor,
+  placeOf,
+  readCursor,
+  readRecords,
+  refused,
+  type ApplicationRequest,
+  type ServicePorts,
+} from "./service-ports.ts";
+
+/** Groups listed of one client. */
+const GROUPS_LISTED_MAX = 10_000;
+const PROPOSALS_READ_MAX = 2048;
+
+export class GroupService {
+  readonly #ports: ServicePorts;
+  readonly #groups: GroupDirectory;
+
+  constructor(ports: ServicePorts, groups: GroupDirectory) {
+    this.#ports = ports;
+    this.#groups = groups;
+  }
+
+  async create(request: ApplicationRequest, params: Params<"group.create">): Promise<Answer> {
+    if (params.tracking === "full") return refused("TRACKING_UNSUPPORTED");
+    const { settings, applicationId } = request;
+    const wide = widened(settings, params.settings ?? {});
+    if (wide !== undefined) return refused("SETTING_WIDENED", { details: { setting: wide } });
+    const checked = await checkGroupInfo(params.groupInfo, params.ratchetTree);
+    if (checked.kind === "refused") return checked;
+    const { info, tree } = checked;
+    if (!settings.ciphersuites.includes(info.ciphersuite)) {
+      return broken("GROUP_INFO_INVALID", "ciphersuite", "12.4.3", "the application does not allow this ciphersuite");
+    }
+    if (info.groupId.length < 1 || info.groupId.length > 255) {
+      return broken("GROUP_INFO_INVALID", "group_id", "PROTOCOL 4", "a group id has 1 to 255 bytes");
+    }
+    const members = await this.#firstMembers(request, params.as, checked);
+    if (!Array.isArray(members)) return members;
+    const memberCount = tree?.stored.members ?? members.length;
+    if (memberCount > settings.groupMembersMax) return refused("MEMBERS_LIMIT");
+    const { groups } = settings.quotas;
+    if (groups !== null && (await this.#ports.store.countTag(applicationId, GROUPS_LIST)) >= groups) {
+      return refused("QUOTA", { details: { quota: "groups" } });
+    }
+    const command = {
+      type: "create",
+      groupId: Buffer.from(info.groupId).toString("base64"),
+      tracking: params.tracking,
+      ciphersuite: info.ciphersuite,
+      epoch: String(info.epoch),
+      settings: params.settings ?? {},
+      groupInfo: params.groupInfo,
+      tree: tree?.stored,
+      members,
+      memberCount,
+      governed: settings,
+    };
+    const outcome = await ask(this.#ports, request, this.#groups.address(applicationId, info.groupId), command, true);
+    if (outcome.kind === "refused") return outcome;
+    const { offset } = outcome.value as { offset: number };
+    return done({ groupId: info.groupId, epoch: info.epoch, position: { lineage: outcome.lineage, offset } });
+  }
+
+  async putGroupInfo(request: ApplicationRequest, params: Params<"group.putGroupInfo">): Promise<Answer> {
+    const head = await this.#groups.head(request.applicationId, params.groupId);
+    if (head === undefined) return refused("GROUP_NOT_FOUND");
+    const checked = await checkGroupInfo(params.groupInfo, undefined);
+    if (checked.kind === "refused") return checked;
+    const differs = await this.#differsFromStored(request, params.groupId, head, checked);
+    if (differs !== undefined) return differs;
+    const command = { type: "putGroupInfo", epoch: String(checked.info.epoch), groupInfo: params.groupInfo };
+    const outcome = await ask(this.#ports, request, this.#groups.address(request.applicationId, params.groupId), command, true);
+    return outcome.kind === "refused" ? outcome : done({});
+  }
+
+  async get(request: ApplicationRequest, { groupId, include }: Params<"group.get">): Promise<Answer> {
+    const head = await this.#groups.head(request.applicationId, groupId);
+    if (head === undefined) return refused("GROUP_NOT_FOUND");
+    const { context, lineage } = head;
+    const { shard, actor } = placeOf(this.#ports.store, this.#groups.address(request.applicationId, groupId));
+    const { store } = this.#ports;
+    const groupInfo = include.includes("groupInfo") ? await store.readParts(shard, actor, [GROUP_INFO_PART]) : [];
+    const proposals = include.includes("proposals")
+      ? await store.listParts(shard, actor, { prefix: "proposal/", limit: PROPOSALS_READ_MAX })
+      : undefined;
+    const tree = context.trees.find(({ epoch }) => epoch === context.epoch);
+    return done({
+      groupId,
+      epoch: BigInt(context.epoch),
+      position: { lineage, offset: context.window.last },
+      state: "active",
+      tracking: context.tracking,
+      ciphersuite: context.ciphersuite,
+      members: context.members,
+      treeBytes: tree?.bytes ?? 0,
+      groupInfo: groupInfo[0],
+      proposals: proposals?.map(({ bytes }) => decode(bytes)),
+      settings: include.includes("settings") ? context.settings : undefined,
+    });
+  }
+
+  async tree(request: ApplicationRequest, params: Params<"group.tree">): Promise<Answer> {
+    const { groupId, from, bytesMax } = params;
+    const head = await this.#groups.head(request.applicationId, groupId);
+    if (head === undefined) return refused("GROUP_NOT_FOUND");
+    const epoch = params.epoch ?? BigInt(head.context.epoch);
+    const kept = head.context.trees.find((tree) => tree.epoch === String(epoch));
+    const slice =
+      kept === undefined
+        ? undefined
+        : await this.#groups.treeSlice(request.applicationId, groupId, kept, from, Math.min(bytesMax, TREE_ANSWER_BYTES_MAX));
+    if (kept === undefined || slice === undefined) return refused("EPOCH_PRUNED");
+    return done({ ratchetTree: slice, total: kept.bytes, epoch, treeHash: Buffer.from(kept.treeHash, "base64") });
+  }
+
+  async members(request: ApplicationRequest, params: Params<"group.members">): Promise<Answer> {
+    const { groupId, limit } = params;
+    const head = await this.#groups.head(request.applicationId, groupId);
+    if (head === undefined) return refused("GROUP_NOT_FOUND");
+    const after = readCursor("members", params.cursor);
+    if (after === undefined) return refused("CURSOR_INVALID");
+    const { shard, actor } = placeOf(this.#ports.store, this.#groups.address(request.applicationId, groupId));
+    const parts = await this.#ports.store.listParts(shard, actor, {
+      prefix: memberPart(""),
+      limit: limit + 1,
+      ...(after === "" ? {} : { after: memberPart(after) }),
+    });
+    const clientIds = parts.slice(0, limit).map(({ name }) => name.slice(memberPart("").length));
+    const identities = await this.#groups.identities(request.applicationId, clientIds);
+    const members = clientIds.map((clientId, n) => {
+      const identity = identities[n]?.identity;
+      return { clientId, handle: identity?.handle, notAfter: identity?.notAfter };
+    });
+    const last = clientIds.at(-1);
+    return done({ members, ...(parts.length > limit && last !== undefined ? { cursor: makeCursor("members", last) } : {}) });
+  }
+
+  async list(request: ApplicationRequest, { clientId }: Params<"group.list">): Promise<Answer> {
+    const { applicationId } = request;
+    const [identity] = await this.#groups.identities(applicationId, [clientId]);
+    if (identity === undefined) return refused("CLIENT_NOT_FOUND");
+    const { store } = this.#ports;
+    const { shard, actor } = placeOf(store, { applicationId, kind: "identity", id: clientId });
+    const parts = await store.listParts(shard, actor, { prefix: membershipPart(""), limit: GROUPS_LISTED_MAX });
+    const addresses = parts.map(({ bytes }) => this.#groups.address(applicationId, bytes));
+    const records = await readRecords<GroupContext>(store, addresses);
+    const heads = await Promise.all(addresses.map((address) => store.readStreamHead(placeOf(store, address).shard, placeOf(store, address).actor)));
+    const groups = records.flatMap((record, n) => {
+      // A group that was deleted tells nobody one by one.
+      if (record === undefined || record.state === "closed") return [];
+      const { groupId, epoch, window } = record.context;
+      const position = { lineage: heads[n]?.lineage ?? "", offset: window.last };
+      return [{ groupId: Buffer.from(groupId, "base64"), epoch: BigInt(epoch), position }];
+    });
+    return done({ groups });
+  }
+
+  async update(request: ApplicationRequest, { groupId, settings }: Params<"group.update">): Promise<Answer> {
+    const wide = widened(request.settings, settings);
+    if (wide !== undefined) return refused("SETTING_WIDENED", { details: { setting: wide } });
+    const command = { type: "update", settings, governed: request.settings };
+    const outcome = await ask(this.#ports, request, this.#groups.address(request.applicationId, groupId), command, true);
+    return outcome.kind === "refused" ? outcome : done(outcome.value as object);
+  }
+
+  async delete(request: ApplicationRequest, { groupId }: Params<"group.delete">): Promise<Answer> {
+    const command = { type: "delete", governed: request.settings };
+    const outcome = await ask(this.#ports, request, this.#groups.address(request.applicationId, groupId), command, true);
+    return outcome.kind === "refused" ? outcome : done({});
+  }
+
+  /** The clients that are known to be members at the beginning: the tree's leaves, or who says `as`. */
+  async #firstMembers(
+    request: ApplicationRequest,
+    as: string | undefined,
+    { info, tree }: CheckedGroupInfo,
+  ): Promise<string[] | Refused> {
+    if (as !== undefined) {
+      const [client] = await this.#groups.identities(request.applicationId, [as]);
+      if (client === undefined) return refused("AS_MISMATCH");
+    }
+    if (tree === undefined) return as === undefined ? [] : [as];
+    const credentials: Uint8Array[] = [];
+    let signer = -1;
+    for (let leaf = 0; leaf < tree.tree.leafCount; leaf += 1) {
+      const node = tree.tree.leaf(leaf);
+      if (node === undefined) continue;
+      if (leaf === info.signer) signer = credentials.length;
+      credentials.push(node.credential);
+    }
+    const clients = await this.#groups.clientsOf(request, credentials);
+    if (as !== undefined && clients[signer] !== as) return refused("AS_MISMATCH");
+    return [...new Set(clients.filter((client) => client !== undefined))];
+  }
+
+  /** Another member's GroupInfo for the same epoch: equal in context and confirmation tag. */
+  async #differsFromStored(
+    request: ApplicationRequest,
+    groupId: Uint8Array,
+    head: GroupHead,
+    { info }: CheckedGroupInfo,
+  ): Promise<Refused | undefined> {
+    if (!equalBytes(info.groupId, groupId)) return broken("GROUP_INFO_INVALID", "group_id", "12.4.3", "it is another group's");
+    if (String(info.epoch) !== head.context.epoch) return broken("GROUP_INFO_INVALID", "epoch", "12.4.3", "it is not of the current epoch");
+    const { shard, actor } = placeOf(this.#ports.store, this.#groups.address(request.applicationId, groupId));
+    const [bytes] = await this.#ports.store.readParts(shard, actor, [GROUP_INFO_PART]);
+    const stored = bytes === undefined ? undefined : readGroupInfo(bytes);
+    if (stored?.kind !== "ok" || stored.value.epoch !== info.epoch) return undefined;
+    if (!equalBytes(stored.value.groupContext, info.groupContext)) {
+      return broken("GROUP_INFO_INVALID", "group_context", "12.4.3", "its context is not the epoch's");
+    }
+    if (!equalBytes(stored.value.confirmationTag, info.confirmationTag)) {
+      return broken("GROUP_INFO_INVALID", "confirmation_tag", "12.4.3", "its confirmation tag is not the epoch's");
+    }
+    return undefined;
+  }
+}
+
+/** One answer's share of a tree. */
+const TREE_ANSWER_BYTES_MAX = 2_097_152;

@@ -1,0 +1,258 @@
+// The identity service (PROTOCOL §4): judges credentials by the application's provider, then lets handle
+// and identity decide. A create is a chain with one home, the handle; every step can be repeated (rule 5).
+import type { Applied, Refused } from "../actors/actor-port.ts";
+import { clientRecord, TAGS_MAX, type IdentityContext, type IdentityFacts } from "../actors/identity-machine.ts";
+import { CLIENTS_LIST } from "../actors/tag-names.ts";
+import type { HandleContext } from "../actors/handle-machine.ts";
+import type { IdentityProvider, ValidIdentity } from "../mls/identity-provider.ts";
+import { refuse } from "../protocol/errors.ts";
+import { decode } from "../protocol/codec.ts";
+import type { Params } from "../protocol/methods.ts";
+import { providerOf } from "./identity-provider-choice.ts";
+import type { Answer } from "./request-port.ts";
+import {
+  ask,
+  done,
+  handleActorId,
+  makeCursor,
+  placeOf,
+  readCursor,
+  readRecord,
+  readRecords,
+  refused,
+  settledInTime,
+  type ActorRecord,
+  type ApplicationRequest,
+  type ServicePorts,
+} from "./service-ports.ts";
+import type { TagDirectory } from "./tag-directory.ts";
+
+/** Turns lost to somebody else's change before the caller is told to try again. */
+const ATTEMPTS = 5;
+const HISTORY_MAX = 1000;
+
+type Chain = Promise<Applied | Refused>;
+
+export class IdentityService {
+  readonly #ports: ServicePorts;
+  readonly #tags: TagDirectory;
+
+  constructor(ports: ServicePorts, tags: TagDirectory) {
+    this.#ports = ports;
+    this.#tags = tags;
+  }
+
+  async create(request: ApplicationRequest, params: Params<"identity.create">): Promise<Answer> {
+    const judged = this.#judge(request, params.clientIdentity);
+    if (judged.kind === "refused") return judged;
+    if (new Set(params.tags).size > TAGS_MAX) return refused("TAGS_LIMIT");
+    const { identities } = request.settings.quotas;
+    if (identities !== null && (await this.#ports.store.countTag(request.applicationId, CLIENTS_LIST)) >= identities) {
+      return refused("QUOTA", { details: { quota: "identities" } });
+    }
+    for (let attempt = 1; ; attempt += 1) {
+      const outcome = await this.#createOnce(request, judged.facts, params.tags);
+      if (outcome.kind === "applied") return this.#answerSettled(request, outcome);
+      if (outcome.refusal.reason !== "RESERVATION_EXPIRED" || attempt === ATTEMPTS) return outcome;
+    }
+  }
+
+  async get(request: ApplicationRequest, { clientIds }: Params<"identity.get">): Promise<Answer> {
+    const records = await this.#records(request, clientIds);
+    const clients = records.map((record, n) =>
+      record === undefined
+        ? { clientId: clientIds[n], error: refuse("CLIENT_NOT_FOUND") }
+        : clientRecord(record.context),
+    );
+    return done({ clients });
+  }
+
+  async find(request: ApplicationRequest, params: Params<"identity.find">): Promise<Answer> {
+    const { all = [], any = [], none = [], limit } = params;
+    if (all.length === 0 && any.length === 0) return refused("FILTER_EMPTY");
+    const after = readCursor("clients", params.cursor);
+    if (after === undefined) return refused("CURSOR_INVALID");
+    const page = await this.#tags.find(request.applicationId, { all, any, none }, after, limit);
+    const cursor = page.after === undefined ? {} : { cursor: makeCursor("clients", page.after) };
+    return done({ clients: page.clients.map(clientRecord), ...cursor });
+  }
+
+  async resolve(request: ApplicationRequest, params: Params<"identity.resolve">): Promise<Answer> {
+    const found = this.#handleOf(request, params);
+    if (found.kind === "refused") return found;
+    const { applicationId } = request;
+    const id = handleActorId(found.handle, found.domain);
+    const record = await readRecord<HandleContext>(this.#ports.store, { applicationId, kind: "handle", id });
+    const { clientId, lastClientId } = record?.context ?? {};
+    const candidates = [clientId, lastClientId].filter((candidate) => candidate !== undefined);
+    const addresses = candidates.map((candidate) => ({ applicationId, kind: "identity" as const, id: candidate }));
+    const identities = await readRecords<IdentityContext>(this.#ports.store, addresses);
+    const known = identities.find((identity) => identity?.context.identity !== undefined);
+    if (known === undefined) return refused("HANDLE_NOT_FOUND");
+    const { context, state } = known;
+    const sameCredential =
+      params.clientIdentity === undefined ||
+      Buffer.from(params.clientIdentity).toString("base64") === context.identity?.credential;
+    const current = state === "active" && context.identity?.handleId === id && sameCredential;
+    return done({ clientId: context.id, version: context.version, current });
+  }
+
+  async history(request: ApplicationRequest, { clientId }: Params<"identity.history">): Promise<Answer> {
+    const [record] = await this.#records(request, [clientId]);
+    if (record === undefined) return refused("CLIENT_NOT_FOUND");
+    const { identity, identitySince } = record.context;
+    const { shard, actor } = placeOf(this.#ports.store, this.#address(request, clientId));
+    const parts = await this.#ports.store.listParts(shard, actor, { prefix: "history/", limit: HISTORY_MAX });
+    const past = parts.map(({ bytes }) => decode(bytes) as { credential: string; handle: string; from: number; until: number });
+    const identities = [
+      ...past.filter(({ until }) => until <= identitySince),
+      { credential: identity?.credential ?? "", handle: identity?.handle, from: identitySince },
+    ].map(({ credential, ...rest }) => ({ clientIdentity: Buffer.from(credential, "base64"), ...rest }));
+    return done({ identities });
+  }
+
+  async update(request: ApplicationRequest, params: Params<"identity.update">): Promise<Answer> {
+    for (let attempt = 1; ; attempt += 1) {
+      const outcome = await this.#updateOnce(request, params);
+      if (outcome.kind === "applied") return this.#answerSettled(request, outcome);
+      const again = outcome.refusal.reason === "STATE_MOVED" || outcome.refusal.reason === "RESERVATION_EXPIRED";
+      if (!again || attempt === ATTEMPTS) return outcome;
+    }
+  }
+
+  validate(request: ApplicationRequest, { clientIdentity }: Params<"identity.validate">): Promise<Answer> {
+    const judged = this.#judge(request, clientIdentity);
+    if (judged.kind === "refused") {
+      return Promise.resolve(done({ valid: false, cause: judged.refusal.details?.["cause"] }));
+    }
+    const { handle, account, domain, notAfter } = judged.facts;
+    return Promise.resolve(done({ valid: true, handle, account, domain, notAfter }));
+  }
+
+  async delete(request: ApplicationRequest, { clientId }: Params<"identity.delete">): Promise<Answer> {
+    const outcome = await ask(this.#ports, request, this.#address(request, clientId), { type: "delete" }, true);
+    if (outcome.kind === "refused") return outcome;
+    if (!(await settledInTime(outcome, request.deadline))) return refused("OUTCOME_UNKNOWN");
+    return done({});
+  }
+
+  /** Reserve the handle, make the client; the client's outbox then holds the handle and indexes the tags. */
+  async #createOnce(request: ApplicationRequest, identity: IdentityFacts, tags: readonly string[]): Chain {
+    const { applicationId, key } = request;
+    const handle = { applicationId, kind: "handle" as const, id: identity.handleId };
+    const proposed = { clientId: this.#ports.newId(), reservation: this.#ports.newId() };
+    const command = { type: "reserve", ...proposed, ...(key === undefined ? {} : { key }) };
+    const reserved = await ask(this.#ports, request, handle, command, true);
+    if (reserved.kind === "refused") return reserved;
+    const { clientId, reservation } = reserved.value as typeof proposed;
+    const client = this.#address(request, clientId);
+    const created = await ask(this.#ports, request, client, { type: "create", reservation, identity, tags }, true);
+    if (created.kind === "refused") await this.#giveBack(request, clientId, reservation, identity.handleId, created);
+    return created;
+  }
+
+  async #updateOnce(request: ApplicationRequest, params: Params<"identity.update">): Chain {
+    const { clientId, tags, ifVersion, clientIdentity } = params;
+    const client = this.#address(request, clientId);
+    const command = { type: "update", tags, ifVersion, retention: request.settings.inboxRetention };
+    const [record] = await this.#records(request, [clientId]);
+    const current = record?.context.identity;
+    if (clientIdentity === undefined || current === undefined || isSame(current, clientIdentity)) {
+      // An unknown client is refused by its actor, which may remember this very request.
+      return ask(this.#ports, request, client, command, true);
+    }
+    const judged = this.#judge(request, clientIdentity);
+    if (judged.kind === "refused") return judged;
+    const identity = judged.facts;
+    const facts = { ...command, identity, judgedVersion: record?.context.version, successor: this.#succeeds(request, current, clientIdentity) };
+    if (identity.handleId === current.handleId) return ask(this.#ports, request, client, facts, true);
+    const handle = { applicationId: request.applicationId, kind: "handle" as const, id: identity.handleId };
+    const proposal = { type: "reserve", clientId, reservation: this.#ports.newId() };
+    const reserved = await ask(this.#ports, request, handle, proposal, false);
+    if (reserved.kind === "refused") return reserved;
+    const { reservation } = reserved.value as { reservation: string };
+    const updated = await ask(this.#ports, request, client, { ...facts, reservation }, true);
+    if (updated.kind === "refused") await this.#giveBack(request, clientId, reservation, identity.handleId, updated);
+    return updated;
+  }
+
+  /** The identity records that the reservation is void, then tells the handle. Its timer does it otherwise. */
+  async #giveBack(
+    request: ApplicationRequest,
+    clientId: string,
+    reservation: string,
+    handleId: string,
+    { refusal }: Refused,
+  ): Promise<void> {
+    // Nobody knows what happened, or the caller is gone: the handle's timer settles it.
+    if (refusal.reason === "OUTCOME_UNKNOWN" || refusal.code === "UNAVAILABLE") return;
+    const command = { type: "settleReservation", reservation, handleId };
+    const settled = await ask(this.#ports, request, this.#address(request, clientId), command, false);
+    if (settled.kind === "applied") await settledInTime(settled, request.deadline);
+  }
+
+  async #answerSettled(request: ApplicationRequest, outcome: Applied): Promise<Answer> {
+    if (!(await settledInTime(outcome, request.deadline))) return refused("OUTCOME_UNKNOWN");
+    return done(outcome.value as object);
+  }
+
+  #judge(
+    request: ApplicationRequest,
+    credential: Uint8Array,
+  ): { readonly kind: "facts"; readonly facts: IdentityFacts } | Refused {
+    const verdict = this.#provider(request).validate(credential, this.#ports.clock.now());
+    if (!verdict.valid) return refused("IDENTITY_INVALID", { details: { cause: verdict.cause } });
+    return { kind: "facts", facts: factsOf(credential, verdict) };
+  }
+
+  #handleOf(
+    request: ApplicationRequest,
+    { clientIdentity, handle }: Params<"identity.resolve">,
+  ): { readonly kind: "handle"; readonly handle: string; readonly domain: string | undefined } | Refused {
+    if (clientIdentity === undefined) return { kind: "handle", handle: handle ?? "", domain: undefined };
+    const judged = this.#judge(request, clientIdentity);
+    if (judged.kind === "refused") return judged;
+    return { kind: "handle", handle: judged.facts.handle, domain: judged.facts.domain };
+  }
+
+  #succeeds({ settings }: ApplicationRequest, current: IdentityFacts, next: Uint8Array): boolean {
+    if (settings.identityChange === "any") return true;
+    const provider = providerOf(settings);
+    return provider?.validSuccessor(Buffer.from(current.credential, "base64"), next) === true;
+  }
+
+  #provider({ settings }: ApplicationRequest): IdentityProvider {
+    const provider = providerOf(settings);
+    if (provider === undefined) throw new Error("settings name a provider that was refused when they were given");
+    return provider;
+  }
+
+  #address({ applicationId }: ApplicationRequest, clientId: string) {
+    return { applicationId, kind: "identity" as const, id: clientId };
+  }
+
+  async #records(
+    request: ApplicationRequest,
+    clientIds: readonly string[],
+  ): Promise<(ActorRecord<IdentityContext> | undefined)[]> {
+    const addresses = clientIds.map((clientId) => this.#address(request, clientId));
+    const records = await readRecords<IdentityContext>(this.#ports.store, addresses);
+    return records.map((record) => (record?.state === "active" ? record : undefined));
+  }
+}
+
+function isSame(current: IdentityFacts, credential: Uint8Array): boolean {
+  return current.credential === Buffer.from(credential).toString("base64");
+}
+
+function factsOf(credential: Uint8Array, verdict: ValidIdentity): IdentityFacts {
+  const { handle, account, domain, notAfterMs } = verdict;
+  return {
+    credential: Buffer.from(credential).toString("base64"),
+    handle,
+    handleId: handleActorId(handle, domain),
+    ...(account === undefined ? {} : { account }),
+    ...(domain === undefined ? {} : { domain }),
+    ...(notAfterMs === undefined ? {} : { notAfter: notAfterMs }),
+  };
+}

@@ -1,0 +1,286 @@
+// The key pool service (PROTOCOL §4, M1): judges packages off the turn, finds the clients that a claim
+// means, and lets each client's pool decide. A claim is one command a client, each with its own outcome.
+import { createHash } from "node:crypto";
+import type { Outcome } from "../actors/actor-port.ts";
+import type { IdentityContext } from "../actors/identity-machine.ts";
+import type { KeyPoolContext } from "../actors/key-pool-machine.ts";
+import type { OfferedPackage, Rejection } from "../actors/key-pool-publish.ts";
+import { keyMark, labelFromHex, labelToHex, parsePackageName, usableIn, usedMark } from "../actors/key-pool-queues.ts";
+import { checkKeyPackage } from "../mls/key-package-check.ts";
+import type { KeyPackageFacts } from "../mls/key-package.ts";
+import { refuse } from "../protocol/errors.ts";
+import type { Params } from "../protocol/methods.ts";
+import type { claimFailures } from "../protocol/schemas/key-pool.ts";
+import { providerOf } from "./identity-provider-choice.ts";
+import type { Answer } from "./request-port.ts";
+import {
+  ask,
+  done,
+  placeOf,
+  readRecord,
+  readRecords,
+  refused,
+  type ApplicationRequest,
+  type ServicePorts,
+} from "./service-ports.ts";
+import type { TagDirectory } from "./tag-directory.ts";
+
+type ClaimFailure = keyof typeof claimFailures;
+
+interface Judged {
+  readonly valid: readonly { readonly index: number; readonly facts: KeyPackageFacts; readonly bytes: Uint8Array }[];
+  readonly rejected: readonly { readonly index: number; readonly reason: Rejection; readonly message: string }[];
+}
+
+/** Clients that one claim can reach. */
+const TARGETS_MAX = 1000;
+/** Turns lost to somebody else's change before the caller is told to try again. */
+const ATTEMPTS = 10;
+const PACKAGES_READ_MAX = 10_000;
+/** Enough of a hash to tell a client's own keys apart. */
+const KEY_HASH_HEX = 32;
+
+export class KeyPoolService {
+  readonly #ports: ServicePorts;
+  readonly #tags: TagDirectory;
+
+  constructor(ports: ServicePorts, tags: TagDirectory) {
+    this.#ports = ports;
+    this.#tags = tags;
+  }
+
+  async publish(request: ApplicationRequest, params: Params<"keyPool.publish">): Promise<Answer> {
+    for (let attempt = 1; ; attempt += 1) {
+      const outcome = await this.#publishOnce(request, params);
+      if (outcome.kind === "applied") return done(outcome.value as object);
+      if (outcome.refusal.reason !== "STATE_MOVED" || attempt === ATTEMPTS) return outcome;
+    }
+  }
+
+  async claim(request: ApplicationRequest, params: Params<"keyPool.claim">): Promise<Answer> {
+    const targets = await this.#targets(request, params);
+    if (!Array.isArray(targets)) return targets;
+    const records = await this.#identities(request, targets);
+    const results = await Promise.all(
+      targets.map((clientId, n) => this.#claimOne(request, params, clientId, records[n])),
+    );
+    const claimed = results.flatMap((result) => ("reason" in result ? [] : [result]));
+    const failed = results.flatMap((result) => ("reason" in result ? [result] : []));
+    return done({ claimed, failed });
+  }
+
+  async status(request: ApplicationRequest, { clientIds }: Params<"keyPool.status">): Promise<Answer> {
+    const records = await this.#identities(request, clientIds);
+    const pools = await Promise.all(
+      clientIds.map(async (clientId, n) =>
+        records[n] === undefined
+          ? { clientId, error: refuse("CLIENT_NOT_FOUND") }
+          : { clientId, queues: await this.#queues(request, clientId) },
+      ),
+    );
+    return done({ pools });
+  }
+
+  async list(request: ApplicationRequest, { clientId }: Params<"keyPool.list">): Promise<Answer> {
+    const [record] = await this.#identities(request, [clientId]);
+    if (record === undefined) return refused("CLIENT_NOT_FOUND");
+    const names = await this.#names(request, clientId);
+    const keyPackages = names.map((name) => {
+      const { ciphersuite, labelHex, notAfter, refHex } = parsePackageName(name);
+      const keyPackageRef = Buffer.from(refHex, "hex");
+      return { keyPackageRef, ciphersuite, label: labelFromHex(labelHex), notAfter, lastResort: isLastResort(name) };
+    });
+    return done({ keyPackages });
+  }
+
+  async remove(request: ApplicationRequest, params: Params<"keyPool.remove">): Promise<Answer> {
+    const [record] = await this.#identities(request, [params.clientId]);
+    if (record === undefined && request.key === undefined) return refused("CLIENT_NOT_FOUND");
+    const refs = params.all === true ? "all" : (params.keyPackageRefs ?? []).map((ref) => Buffer.from(ref).toString("hex"));
+    const outcome = await ask(this.#ports, request, this.#pool(request, params.clientId), { type: "remove", refs }, true);
+    return outcome.kind === "refused" ? outcome : done(outcome.value as object);
+  }
+
+  async #publishOnce(request: ApplicationRequest, params: Params<"keyPool.publish">): Promise<Outcome> {
+    const { clientId, label, reset } = params;
+    const [identity] = await this.#identities(request, [clientId]);
+    const pool = this.#pool(request, clientId);
+    if (identity?.identity === undefined) return refused("CLIENT_NOT_FOUND");
+    const judged = await this.#judge(request, params, Buffer.from(identity.identity.credential, "base64"));
+    // The head first: whatever changes the marks after it changes its generation too.
+    const head = await readRecord<KeyPoolContext>(this.#ports.store, pool);
+    const command = {
+      type: "publish",
+      generation: head?.context.generation ?? 0,
+      identityVersion: identity.identityVersion,
+      labelHex: labelToHex(label),
+      offered: await this.#withMarks(request, clientId, judged),
+      rejected: judged.rejected,
+      reset,
+      queueMax: request.settings.keyPoolMax,
+      inboxRetention: request.settings.inboxRetention,
+    };
+    return ask(this.#ports, request, pool, command, true);
+  }
+
+  /** M1 but for novelty, each package by itself; signatures are verified on other threads. */
+  async #judge(
+    request: ApplicationRequest,
+    params: Params<"keyPool.publish">,
+    currentCredential: Uint8Array,
+  ): Promise<Judged> {
+    const { settings } = request;
+    const provider = providerOf(settings);
+    if (provider === undefined) throw new Error("settings name a provider that was refused when they were given");
+    const terms = {
+      nowMs: this.#ports.clock.now(),
+      ciphersuites: settings.ciphersuites,
+      lifetimeMaxMs: settings.keyPackageLifetimeMaxMs,
+      currentCredential,
+      provider,
+    };
+    const given = params.keyPackages.map((bytes, index) => ({ bytes, index }));
+    if (params.lastResort !== undefined) given.push({ bytes: params.lastResort, index: -1 });
+    const verdicts = await Promise.all(
+      given.map(({ bytes, index }) => checkKeyPackage(bytes, { ...terms, asLastResort: index === -1 })),
+    );
+    const valid: Judged["valid"][number][] = [];
+    const rejected: Judged["rejected"][number][] = [];
+    verdicts.forEach((verdict, n) => {
+      const { bytes, index } = given[n] as (typeof given)[number];
+      if (verdict.kind === "valid") valid.push({ index, facts: verdict.facts, bytes });
+      else rejected.push({ index, reason: verdict.reason, message: verdict.message });
+    });
+    return { valid, rejected };
+  }
+
+  async #withMarks(request: ApplicationRequest, clientId: string, { valid }: Judged): Promise<OfferedPackage[]> {
+    const described = valid.map(({ index, facts, bytes }) => ({
+      index,
+      bytes,
+      ciphersuite: facts.ciphersuite,
+      notAfter: facts.lifetime.notAfterMs,
+      refHex: Buffer.from(facts.ref).toString("hex"),
+      keyHashes: [facts.initKey, facts.encryptionKey].map(keyHash),
+    }));
+    const names = described.flatMap(({ refHex, keyHashes }) => [usedMark(refHex), ...keyHashes.map(keyMark)]);
+    const { shard, actor } = placeOf(this.#ports.store, this.#pool(request, clientId));
+    const marks = names.length === 0 ? [] : await this.#ports.store.readMarks(shard, actor, names);
+    const present = new Set(names.filter((_, n) => marks[n] !== undefined));
+    return described.map((offered) => ({
+      ...offered,
+      used: present.has(usedMark(offered.refHex)),
+      keysKnown: offered.keyHashes.some((hash) => present.has(keyMark(hash))),
+    }));
+  }
+
+  /** Every client once, in the order named; or a refusal. */
+  async #targets(request: ApplicationRequest, params: Params<"keyPool.claim">): Promise<string[] | Answer> {
+    const excluded = new Set(params.exclude);
+    const clientIds = new Set<string>();
+    for (const { clientId, all = [], any = [], none = [] } of params.targets) {
+      if (clientId !== undefined) clientIds.add(clientId);
+      else if (all.length === 0 && any.length === 0) return refused("FILTER_EMPTY");
+      else {
+        const limit = TARGETS_MAX + excluded.size + 1;
+        const page = await this.#tags.find(request.applicationId, { all, any, none }, "", limit);
+        for (const { id } of page.clients) clientIds.add(id);
+      }
+      if (clientIds.size > TARGETS_MAX + excluded.size) return refused("TOO_MANY_TARGETS");
+    }
+    const targets = [...clientIds].filter((clientId) => !excluded.has(clientId));
+    return targets.length > TARGETS_MAX ? refused("TOO_MANY_TARGETS") : targets;
+  }
+
+  async #claimOne(
+    request: ApplicationRequest,
+    params: Params<"keyPool.claim">,
+    clientId: string,
+    identity: IdentityContext | undefined,
+  ): Promise<{ readonly clientId: string; readonly reason: ClaimFailure } | Record<string, unknown>> {
+    // Without a key nothing can be remembered of an unknown client.
+    if (identity === undefined && request.key === undefined) return { clientId, reason: "NOT_FOUND" };
+    const { settings, session } = request;
+    const command = {
+      type: "claim",
+      ciphersuites: (params.ciphersuites ?? settings.ciphersuites).filter((suite) => settings.ciphersuites.includes(suite)),
+      labelHex: labelToHex(params.label),
+      requester: params.requester ?? session,
+      allowLastResort: params.allowLastResort,
+      identityVersion: identity?.identityVersion ?? Number.MAX_SAFE_INTEGER,
+      claimsPerHour: settings.claimsPerHour,
+      low: settings.keyPoolLow,
+      target: settings.keyPoolTarget,
+      inboxRetention: settings.inboxRetention,
+    };
+    const outcome = await ask(this.#ports, request, this.#pool(request, clientId), command, true);
+    if (outcome.kind === "applied") return { clientId, ...(outcome.value as object), keyPackage: outcome.taken[0] };
+    return { clientId, reason: identity === undefined ? "NOT_FOUND" : failureOf(outcome.refusal.reason) };
+  }
+
+  async #queues(request: ApplicationRequest, clientId: string): Promise<object[]> {
+    const names = await this.#names(request, clientId);
+    const queues = new Map<string, { ciphersuite: number; label: string; available: number; lastResort: boolean; soonestNotAfter?: number }>();
+    const now = this.#ports.clock.now();
+    for (const { name, ciphersuite, labelHex, notAfter } of usableIn(names, now)) {
+      const id = `${String(ciphersuite)}/${labelHex}`;
+      const queue = queues.get(id) ?? { ciphersuite, label: labelFromHex(labelHex), available: 0, lastResort: false };
+      queues.set(id, queue);
+      if (isLastResort(name)) {
+        queue.lastResort = true;
+        continue;
+      }
+      queue.available += 1;
+      queue.soonestNotAfter = Math.min(queue.soonestNotAfter ?? Infinity, notAfter);
+    }
+    return [...queues.values()];
+  }
+
+  async #names(request: ApplicationRequest, clientId: string): Promise<readonly string[]> {
+    const { store } = this.#ports;
+    const { shard, actor } = placeOf(store, this.#pool(request, clientId));
+    const lists = await Promise.all(
+      ["once/", "last/"].map((prefix) =>
+        store.listParts(shard, actor, { prefix, limit: PACKAGES_READ_MAX, namesOnly: true }),
+      ),
+    );
+    return lists.flat().map(({ name }) => name);
+  }
+
+  async #identities(
+    { applicationId }: ApplicationRequest,
+    clientIds: readonly string[],
+  ): Promise<(IdentityContext | undefined)[]> {
+    const addresses = clientIds.map((id) => ({ applicationId, kind: "identity" as const, id }));
+    const records = await readRecords<IdentityContext>(this.#ports.store, addresses);
+    return records.map((record) => (record?.state === "active" ? record.context : undefined));
+  }
+
+  #pool({ applicationId }: ApplicationRequest, clientId: string) {
+    return { applicationId, kind: "keyPool" as const, id: clientId };
+  }
+}
+
+function isLastResort(name: string): boolean {
+  return name.startsWith("last/");
+}
+
+function keyHash(publicKey: Uint8Array): string {
+  return createHash("sha256").update(publicKey).digest("hex").slice(0, KEY_HASH_HEX);
+}
+
+/** What a pool's refusal is called in `failed`. */
+function failureOf(reason: string): ClaimFailure {
+  switch (reason) {
+    case "CLIENT_NOT_FOUND":
+      return "NOT_FOUND";
+    case "NO_CIPHERSUITE":
+    case "POOL_EMPTY":
+    case "RATE_LIMITED":
+    case "KEY_REUSED":
+    case "OUTCOME_UNKNOWN":
+      return reason;
+    default:
+      return "UNAVAILABLE";
+  }
+}

@@ -1,0 +1,118 @@
+// What every service is given, and the few steps all of them share: asking an actor, reading records,
+// answering. Decides nothing.
+import { createHash } from "node:crypto";
+import type { ActorAddress, ActorPort, Applied, Command, Refused } from "../actors/actor-port.ts";
+import { actorKey, shardOf } from "../actors/actor-address.ts";
+import { decodeEnvelope, type PersistedState } from "../actors/snapshot.ts";
+import type { Clock } from "../actors/store-clock.ts";
+import { refuse, type RefusalExtra } from "../protocol/errors.ts";
+import { methods } from "../protocol/methods.ts";
+import { paramsDigest } from "../protocol/params-digest.ts";
+import type { Reason } from "../protocol/reasons.ts";
+import type { Settings } from "../protocol/schemas/application.ts";
+import type { ActorKey, Shard, Store } from "../store/store.ts";
+import type { Answer, Request } from "./request-port.ts";
+
+export interface ServicePorts {
+  readonly store: Store;
+  readonly actors: ActorPort;
+  readonly clock: Clock;
+  /** Fresh UUIDs. */
+  newId(): string;
+}
+
+/** A request of an application's key, with what governs it. */
+export interface ApplicationRequest extends Request {
+  readonly applicationId: string;
+  readonly settings: Settings;
+}
+
+export interface ActorRecord<Context> {
+  readonly state: string;
+  readonly context: Context;
+}
+
+export function done(result: object): Answer {
+  return { kind: "done", result };
+}
+
+export function refused(reason: Reason, extra?: RefusalExtra): Refused {
+  return { kind: "refused", refusal: refuse(reason, extra) };
+}
+
+/** Asks an actor; `keyed`: under the request's idempotency key, where it has one. */
+export function ask(
+  ports: ServicePorts,
+  request: Request,
+  to: ActorAddress,
+  command: Command & Record<string, unknown>,
+  keyed: boolean,
+): Promise<Applied | Refused> {
+  const { deadline, key, method, params } = request;
+  if (!keyed || key === undefined) return ports.actors.call({ to, command, deadline });
+  const secret = "secret" in methods[method];
+  return ports.actors.call({ to, command, deadline, key: { key, digest: paramsDigest(method, params), secret } });
+}
+
+/** Waits until what the actor owed others has arrived; false: the deadline came first. */
+export async function settledInTime(applied: Applied, deadline: number): Promise<boolean> {
+  let alarm: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    alarm = setTimeout(() => {
+      resolve(false);
+    }, Math.max(deadline - performance.now(), 0));
+  });
+  const settled = await Promise.race([applied.settled.then(() => true), late]);
+  clearTimeout(alarm);
+  return settled;
+}
+
+export function placeOf(store: Store, address: ActorAddress): { readonly actor: ActorKey; readonly shard: Shard } {
+  const actor = actorKey(address);
+  return { actor, shard: shardOf(actor, store.shardCount) };
+}
+
+/** Records as the store has them now (L3): everything acknowledged before is there. */
+export async function readRecords<Context>(
+  store: Store,
+  addresses: readonly ActorAddress[],
+): Promise<(ActorRecord<Context> | undefined)[]> {
+  if (addresses.length === 0) return [];
+  const snapshots = await store.readSnapshots(addresses.map((address) => placeOf(store, address)));
+  return snapshots.map((bytes) => {
+    if (bytes === undefined) return undefined;
+    const state: PersistedState = decodeEnvelope(bytes).state;
+    return { state: state.value, context: state.context as Context };
+  });
+}
+
+export async function readRecord<Context>(
+  store: Store,
+  address: ActorAddress,
+): Promise<ActorRecord<Context> | undefined> {
+  return (await readRecords<Context>(store, [address]))[0];
+}
+
+/** The actor id of a handle: unique in its domain, and no longer than a hash. */
+export function handleActorId(handle: string, domain: string | undefined): string {
+  return createHash("sha256").update(domain ?? "").update("\0").update(handle).digest("hex");
+}
+
+const GROUP_ID_BYTES_READABLE = 64;
+
+/** The actor id of a group: its id in hex, or for a long one a hash. */
+export function groupActorId(groupId: Uint8Array): string {
+  if (groupId.length <= GROUP_ID_BYTES_READABLE) return Buffer.from(groupId).toString("hex");
+  return `x${createHash("sha256").update(groupId).digest("hex")}`;
+}
+
+/** An opaque cursor: where a listing goes on. The kind keeps one method's cursors from another's. */
+export function makeCursor(kind: string, after: string): string {
+  return Buffer.from(`${kind}:${after}`, "utf8").toString("base64url");
+}
+
+export function readCursor(kind: string, cursor: string | undefined): string | undefined {
+  if (cursor === undefined) return "";
+  const text = Buffer.from(cursor, "base64url").toString("utf8");
+  return text.startsWith(`${kind}:`) ? text.slice(kind.length + 1) : undefined;
+}
