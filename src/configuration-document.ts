@@ -53,5 +53,5 @@ function shown({ fallback }: Setting): string {
   if (fallback === undefined) return "none";
   if (typeof fallback === "object" && fallback !== null && "path" in fallback)
     return `\`lmdb:${String(fallback.path)}\``;
-  return `\`${String(fallback)}\``;
+  return `\`${typeof fallback === "string" ? fallback : JSON.stringify(fallback)}\``;
 }

@@ -25,7 +25,7 @@ export function describeError(error: unknown, depth = 0): ErrorDescription {
   const frames = (error.stack ?? "").split("\n").filter((line) => /^ {4}at /.test(line));
   return {
     name: error.name,
-    ...(code !== undefined && { code: String(code) }),
+    ...(code !== undefined && { code }),
     ...((OWN_ERRORS.has(error.name) || syscall !== undefined) && { message: error.message }),
     ...(frames.length > 0 && { frames: frames.slice(0, FRAMES_MAX).map((line) => line.trim()) }),
     ...(error.cause !== undefined && depth < CAUSES_MAX && { cause: describeError(error.cause, depth + 1) }),

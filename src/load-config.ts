@@ -80,7 +80,7 @@ function readFlags(flags: readonly string[]): Record<string, string | boolean | 
   for (const { flag } of Object.values(SERVER)) if (flag !== undefined) options[flag] = { type: "string" };
   try {
     const { values } = parseArgs({ args: [...flags], options, strict: true, allowPositionals: false });
-    return values as Record<string, string | boolean | undefined>;
+    return values;
   } catch (error) {
     throw new Invalid(`${(error as Error).message.split(". ")[0]}. Try --help.`);
   }

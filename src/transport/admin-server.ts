@@ -80,9 +80,9 @@ function text(status: number, body: string): Page {
 }
 
 /** An outage is an answer here: not ready. */
-function readyInTime({ ready }: AdminServerOptions): Promise<boolean> {
+function readyInTime(options: AdminServerOptions): Promise<boolean> {
   const tooLate = new Promise<boolean>((resolve) => {
     setTimeout(resolve, READY_MS, false).unref();
   });
-  return Promise.race([ready().catch(() => false), tooLate]);
+  return Promise.race([options.ready().catch(() => false), tooLate]);
 }

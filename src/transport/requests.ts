@@ -152,7 +152,7 @@ export class Requests {
 
   #answer({ id, method, startedAt }: InFlight, answer: Answer): void {
     if (this.#closed) return;
-    const { events, send } = this.#options;
+    const { events } = this.#options;
     let [frame, code]: [Uint8Array, string] = [encodeError(id, refuse("INTERNAL")), "INTERNAL"];
     try {
       if (answer.kind === "done") [frame, code] = [encodeResult(id, answer.result), "OK"];
@@ -161,6 +161,6 @@ export class Requests {
       events.dispatchRejected(method, error);
     }
     events.requestAnswered(method, code, performance.now() - startedAt);
-    send(frame);
+    this.#options.send(frame);
   }
 }

@@ -96,6 +96,11 @@ export class Session {
     if (error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH") this.#end(closeCodes.tooBig.code);
   }
 
+  /** A call, because what happens between two looks is not seen by the compiler. */
+  #isEnded(): boolean {
+    return this.#ended;
+  }
+
   #welcome(): void {
     const { node, version, principal } = this.#options;
     const { messageBytesMax, inFlightMax, streamsMax, heartbeatMs, ttlMsMax } = this.#options.limits;
@@ -125,7 +130,7 @@ export class Session {
         return;
       }
       for (const frame of parsed.frames) {
-        if (this.#ended) return;
+        if (this.#isEnded()) return;
         this.#take(frame);
       }
     } catch (error) {

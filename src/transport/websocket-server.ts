@@ -70,7 +70,7 @@ export class AegisServer {
       authenticator: options.authenticator,
       keyCheckMs: limits.keyCheckMs,
       quotasRead: (applicationId, quotas) => this.#quotas.update(applicationId, quotas),
-      bug: options.events.bug,
+      bug: (where, error) => options.events.bug(where, error),
     });
     this.#progress = setInterval(() => this.#checkProgress(), PROGRESS_CHECK_MS);
     this.#progress.unref();
@@ -139,11 +139,10 @@ export class AegisServer {
       return;
     }
     const { principal } = admission;
-    let opened = false;
     socket.off("error", ignore);
     // Synchronous: it either calls back or has answered 400 by itself.
+    const opened = new Set<Session>();
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      opened = true;
       const session = new Session(webSocket, {
         ...this.#options,
         session: randomUUID(),
@@ -152,6 +151,7 @@ export class AegisServer {
           principal.kind === "application" ? this.#quotas.takeRequest(principal.applicationId, nowMs) : 0,
         ended: (ended, code) => this.#ended(ended, code),
       });
+      opened.add(session);
       this.#sessions.add(session);
       if (principal.kind === "application") this.#keys.add(principal, session);
       this.#options.events.sessionOpened(
@@ -159,14 +159,14 @@ export class AegisServer {
         principal.kind === "application" ? principal.applicationId : undefined,
       );
     });
-    if (!opened && principal.kind === "application") this.#quotas.leave(principal.applicationId);
+    if (opened.size === 0 && principal.kind === "application") this.#quotas.leave(principal.applicationId);
   }
 
   async #admit(request: IncomingMessage): Promise<Admission> {
     const { limits, authenticator } = this.#options;
     const form = refuseUpgradeForm(request);
     if (form !== undefined) return { ok: false, ...form };
-    if (this.#draining) return refused("DRAINING");
+    if (this.#isDraining()) return refused("DRAINING");
     const isFull = this.#sessions.size + this.#pendingHandshakes > limits.sessionsMax;
     if (isFull || this.#pendingHandshakes > limits.handshakesPendingMax) {
       return refused("RATE_LIMITED", { message: "this node has all the sessions that it takes" });
@@ -182,9 +182,14 @@ export class AegisServer {
     if (principal.kind === "operator") return { ok: true, principal };
     const quotas = await inTime(authenticator.quotas(principal.applicationId), limits.handshakeTimeoutMs);
     // Draining may have begun meanwhile.
-    if (this.#draining) return refused("DRAINING");
+    if (this.#isDraining()) return refused("DRAINING");
     if (!this.#quotas.enter(principal.applicationId, quotas)) return refused("QUOTA");
     return { ok: true, principal };
+  }
+
+  /** A call, because it changes while a handshake waits for the store. */
+  #isDraining(): boolean {
+    return this.#draining;
   }
 
   #ended(session: Session, code: number): void {

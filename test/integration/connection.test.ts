@@ -1,4 +1,4 @@
-import { createConnection } from "node:net";
+import { createConnection, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Limits } from "../../src/config.ts";
 import { encodePing, encodeRequest } from "../../src/protocol/frames.ts";
@@ -212,7 +212,7 @@ describe("a connection", () => {
       "GET /v1/ws HTTP/1.1\r\n",
       "",
     ].map((bytes) =>
-      createConnection(port, "127.0.0.1", function (this: import("node:net").Socket) {
+      createConnection(port, "127.0.0.1", function (this: Socket) {
         this.write(bytes);
       }),
     );

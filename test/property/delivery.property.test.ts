@@ -35,7 +35,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("socket"), writable: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("attach"), actor, back: fc.nat(3), knowsLast: fc.boolean() }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("start") }) },
-) as fc.Arbitrary<Step>;
+);
 
 /** Plays the gate, the store and one client; judges each event as it comes. */
 class Play {
@@ -166,6 +166,6 @@ it("[G5] loses, doubles and reorders nothing under any interleaving of writes, n
       for (const each of steps) await play.apply(each);
       await play.finish();
     }),
-    { numRuns: Number(process.env["AEGIS_PROPERTY_RUNS"] ?? 400), verbose: 1 },
+    { numRuns: Number(process.env["AEGIS_PROPERTY_RUNS"] ?? 400) },
   );
 }, 120_000);
