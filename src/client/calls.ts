@@ -1,0 +1,217 @@
+// Calls of methods: each waits, is sent, is sent again when that is safe, and ends by its deadline with
+// the one true answer or the word that nobody knows it (PROTOCOL E4, E5). Waiting calls are bounded.
+import { encodeCancel, encodeRequest, type ResponseFrame, type SessionLimits } from "../protocol/frames.ts";
+import { methods, type MethodName } from "../protocol/methods.ts";
+import { AegisError, localError, type CallFacts } from "./aegis-error.ts";
+import { fullJitterMs, retryBackoffMs } from "./backoff.ts";
+import type { Exchanges } from "./exchanges.ts";
+
+/** What calls need of the connection. */
+export interface CallChannel {
+  readonly open: boolean;
+  readonly limits: SessionLimits | undefined;
+  send(frame: Uint8Array): void;
+}
+
+export interface CallLimits {
+  readonly inFlightMax: number;
+  readonly waitingMax: number;
+}
+
+export interface CallRequest {
+  readonly method: MethodName;
+  readonly params: object;
+  readonly key: string | Uint8Array | undefined;
+  readonly ttlMs: number;
+  readonly signal: AbortSignal | undefined;
+  readonly trace: string | undefined;
+}
+
+interface Call extends CallRequest {
+  readonly deadline: number;
+  readonly settle: { resolve(result: unknown): void; reject(error: unknown): void };
+  readonly aborted: () => void;
+  deadlineTimer: NodeJS.Timeout | undefined;
+  retryTimer: NodeJS.Timeout | undefined;
+  /** Set while a request is in flight. */
+  id: number | undefined;
+  attempts: number;
+  /** An attempt may have been applied though no answer to it came. */
+  unsure: boolean;
+}
+
+export class Calls {
+  readonly #channel: CallChannel;
+  readonly #exchanges: Exchanges;
+  readonly #limits: CallLimits;
+  readonly #waiting = new Set<Call>();
+  /** Sent before and to be sent again: they have waited longest, so they go first. */
+  readonly #again = new Set<Call>();
+  readonly #all = new Set<Call>();
+  #ended: AegisError | undefined;
+
+  constructor(channel: CallChannel, exchanges: Exchanges, limits: CallLimits) {
+    this.#channel = channel;
+    this.#exchanges = exchanges;
+    this.#limits = limits;
+  }
+
+  submit(request: CallRequest): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (this.#ended !== undefined) reject(this.#ended.of(facts(request)));
+      else if (request.signal?.aborted === true) reject(asError(request.signal.reason));
+      else if (this.#all.size >= this.#limits.waitingMax + this.#limits.inFlightMax) {
+        reject(localError("IN_FLIGHT_LIMIT", { message: "this client has too many calls waiting" }, facts(request)));
+      } else this.#enter(request, { resolve, reject });
+    });
+  }
+
+  /** Sends what may be sent now. */
+  pump(): void {
+    const inFlightMax = Math.min(this.#limits.inFlightMax, this.#channel.limits?.inFlightMax ?? 0);
+    for (const queue of [this.#again, this.#waiting]) {
+      for (const call of queue) {
+        if (!this.#channel.open || this.#exchanges.size >= inFlightMax) return;
+        queue.delete(call);
+        this.#send(call);
+      }
+    }
+  }
+
+  /** No session will follow: everything ends now. */
+  end(error: AegisError): void {
+    this.#ended = error;
+    for (const call of [...this.#all]) {
+      this.#fail(call, this.#isUnsure(call) ? outcomeUnknown(call) : error.of(facts(call)));
+    }
+  }
+
+  #enter(request: CallRequest, settle: Call["settle"]): void {
+    const call: Call = {
+      ...request,
+      deadline: performance.now() + request.ttlMs,
+      settle,
+      aborted: () => this.#abandon(call, asError(request.signal?.reason)),
+      deadlineTimer: undefined,
+      retryTimer: undefined,
+      id: undefined,
+      attempts: 0,
+      unsure: false,
+    };
+    call.deadlineTimer = setTimeout(() => this.#expire(call), request.ttlMs);
+    request.signal?.addEventListener("abort", call.aborted, { once: true });
+    this.#all.add(call);
+    this.#waiting.add(call);
+    this.pump();
+  }
+
+  #send(call: Call): void {
+    const { messageBytesMax, ttlMsMax } = this.#channel.limits as SessionLimits;
+    const ttlMs = Math.max(1, Math.ceil(Math.min(ttlMsMax, call.deadline - performance.now())));
+    const id = this.#exchanges.begin({
+      answered: (frame) => this.#answered(call, frame),
+      lost: () => this.#lost(call),
+    });
+    call.id = id;
+    call.attempts += 1;
+    let frame: Uint8Array;
+    try {
+      frame = encodeRequest(id, call.method, call.params, {
+        ...(call.key === undefined ? {} : { key: call.key }),
+        ttlMs,
+        ...(call.trace === undefined ? {} : { trace: call.trace }),
+      });
+      if (frame.length > messageBytesMax) {
+        throw localError("BAD_PARAMS", { message: `the request is above ${messageBytesMax} bytes` }, facts(call));
+      }
+    } catch (error) {
+      this.#fail(call, error);
+      return;
+    }
+    this.#channel.send(frame);
+  }
+
+  #answered(call: Call, frame: ResponseFrame): void {
+    call.id = undefined;
+    const { error } = frame;
+    if (error === undefined) {
+      const parsed = methods[call.method].result.safeParse(frame.result);
+      if (parsed.success) this.#succeed(call, parsed.data);
+      else this.#fail(call, localError("INTERNAL", { message: "the server's result has another form" }, facts(call)));
+    } else if (error.retryable) {
+      if (error.reason === "OUTCOME_UNKNOWN") call.unsure = true;
+      this.#retry(call, new AegisError(error, facts(call)));
+    } else this.#fail(call, new AegisError(error, facts(call)));
+    this.pump();
+  }
+
+  #lost(call: Call): void {
+    call.id = undefined;
+    if (mutates(call)) call.unsure = true;
+    this.#again.add(call);
+  }
+
+  #retry(call: Call, error: AegisError): void {
+    const pauseMs = Math.max(error.retryAfterMs ?? 0, fullJitterMs(call.attempts - 1, retryBackoffMs));
+    if (performance.now() + pauseMs >= call.deadline) {
+      this.#fail(call, call.unsure ? outcomeUnknown(call) : error);
+      return;
+    }
+    call.retryTimer = setTimeout(() => {
+      this.#again.add(call);
+      this.pump();
+    }, pauseMs);
+  }
+
+  #expire(call: Call): void {
+    const error = this.#isUnsure(call) ? outcomeUnknown(call) : localError("DEADLINE_EXCEEDED", {}, facts(call));
+    this.#abandon(call, error);
+  }
+
+  #abandon(call: Call, error: unknown): void {
+    if (call.id !== undefined) this.#channel.send(encodeCancel(call.id));
+    this.#fail(call, error);
+    this.pump();
+  }
+
+  #isUnsure(call: Call): boolean {
+    return mutates(call) && (call.unsure || call.id !== undefined);
+  }
+
+  #succeed(call: Call, result: unknown): void {
+    this.#leave(call);
+    call.settle.resolve(result);
+  }
+
+  #fail(call: Call, error: unknown): void {
+    this.#leave(call);
+    call.settle.reject(error);
+  }
+
+  #leave(call: Call): void {
+    clearTimeout(call.deadlineTimer);
+    clearTimeout(call.retryTimer);
+    call.signal?.removeEventListener("abort", call.aborted);
+    if (call.id !== undefined) this.#exchanges.forget(call.id);
+    call.id = undefined;
+    this.#waiting.delete(call);
+    this.#again.delete(call);
+    this.#all.delete(call);
+  }
+}
+
+function mutates(call: Call): boolean {
+  return methods[call.method].mutates;
+}
+
+function facts(request: CallRequest): CallFacts {
+  return { method: request.method, ...(request.key === undefined ? {} : { key: request.key }) };
+}
+
+function outcomeUnknown(call: Call): AegisError {
+  return localError("OUTCOME_UNKNOWN", {}, facts(call));
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error("the call was aborted", { cause: reason });
+}

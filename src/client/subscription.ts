@@ -1,0 +1,267 @@
+// Many streams under one credit, as one async iterable that outlives its session: after a reconnect each
+// stream goes on where it stood, and what broke is told (GUARANTEES G5). One consumer at a time.
+import { encodeAck, encodeCredit, type EventFrame, type ResetFrame } from "../protocol/frames.ts";
+import type { ParamsInput, Result } from "../protocol/methods.ts";
+import type { StreamToAdd } from "../protocol/schemas/stream.ts";
+import { AegisError, localError } from "./aegis-error.ts";
+import { AttachedStream, type AddedStream } from "./attached-stream.ts";
+import { fullJitterMs, retryBackoffMs } from "./backoff.ts";
+import { EventQueue, type CreditWindow } from "./event-queue.ts";
+import { streamEvent, streamKey, type StreamEvent, type StreamItem, type StreamName } from "./stream-item.ts";
+
+export type SessionMethod = "subscription.open" | "subscription.add" | "subscription.remove" | "subscription.close";
+
+/** What a subscription needs of the client. */
+export interface SubscriptionChannel {
+  /** Asks in the present session; `answer` is called at once when the answer comes, or never if the session ends. */
+  request<M extends SessionMethod>(
+    method: M,
+    params: ParamsInput<M>,
+    answer: (result: Result<M> | undefined, error: AegisError | undefined) => void,
+  ): void;
+  send(frame: Uint8Array): void;
+  /** Events with this number are this subscription's from now on. */
+  register(number: number, subscription: Subscription): void;
+  forget(subscription: Subscription): void;
+}
+
+/** Streams named in one `subscription.add`. */
+const ADD_MAX = 1000;
+
+export class Subscription implements AsyncIterable<StreamItem> {
+  readonly #channel: SubscriptionChannel;
+  readonly #queue: EventQueue<StreamItem>;
+  readonly #streams = new Map<string, AttachedStream>();
+  readonly #numbers = new Map<number, AttachedStream>();
+  readonly #acknowledged = new Map<number, number>();
+  #acknowledging: NodeJS.Immediate | undefined;
+  #number: number | undefined;
+  /** Counts sessions, so that what was begun in one does not go on in the next. */
+  #session = 0;
+  #closed = false;
+
+  constructor(channel: SubscriptionChannel, window: CreditWindow) {
+    this.#channel = channel;
+    this.#queue = new EventQueue(window, (messages, bytes) => {
+      if (this.#number !== undefined) channel.send(encodeCredit(this.#number, messages, bytes));
+    });
+  }
+
+  /**
+   * Adds streams; resolves with one answer a stream, in order, once the server has attached them.
+   * `after`: a position, `"start"`, `"now"`, or `{epoch}` for a group (PROTOCOL S3).
+   */
+  add(streams: readonly StreamToAdd[]): Promise<AddedStream[]> {
+    const fresh: AttachedStream[] = [];
+    const answers = streams.map((stream) => {
+      const key = streamKey(stream);
+      if (this.#closed || this.#streams.has(key)) {
+        const message = this.#closed ? "the subscription is closed" : "the stream is in the subscription already";
+        return Promise.resolve({ stream, error: localError("BAD_PARAMS", { message, details: { path: "streams" } }) });
+      }
+      return new Promise<AddedStream>((resolve) => {
+        const attached = new AttachedStream(stream, resolve);
+        this.#streams.set(key, attached);
+        fresh.push(attached);
+      });
+    });
+    this.#attach(fresh, 0);
+    return Promise.all(answers);
+  }
+
+  /** Takes streams out; events of theirs that were received already are still given out. */
+  remove(streams: readonly StreamName[]): void {
+    const numbers: number[] = [];
+    for (const name of streams) {
+      const stream = this.#streams.get(streamKey(name));
+      if (stream === undefined) continue;
+      stream.removed = true;
+      if (stream.number !== undefined) numbers.push(stream.number);
+      this.#drop(stream);
+    }
+    this.#removeNumbers(numbers);
+  }
+
+  /** Tells the server that an inbox was dealt with up to and with this event; it then forgets them (S7). */
+  acknowledge(event: StreamEvent): void {
+    const stream = this.#streams.get(streamKey(event.stream));
+    if (stream?.name.kind !== "client" || stream.position?.lineage !== event.position.lineage) return;
+    stream.acknowledged = Math.max(stream.acknowledged, event.offset);
+    this.#acknowledge(stream);
+  }
+
+  /** Ends the iteration, after what was received already. */
+  close(): void {
+    if (this.#closed) return;
+    this.#flushAcknowledged();
+    if (this.#number !== undefined) {
+      this.#channel.request("subscription.close", { subscription: this.#number }, () => undefined);
+    }
+    this.ended(undefined);
+    this.#channel.forget(this);
+  }
+
+  /** One consumer: an item counts as consumed, and makes room for another, when the next is asked for. */
+  [Symbol.asyncIterator](): AsyncIterator<StreamItem, void, undefined> {
+    return this.#queue.take();
+  }
+
+  /** A session has begun: everything is set up in it again. */
+  opened(): void {
+    this.lost();
+    if (this.#closed) return;
+    const session = this.#session;
+    this.#channel.request("subscription.open", this.#queue.freshCredit(), (result, error) => {
+      if (result === undefined) {
+        if (error?.retryable === true) this.#later(session, 0, () => this.opened());
+        else this.#fail(error);
+        return;
+      }
+      this.#number = result.subscription;
+      this.#channel.register(result.subscription, this);
+      this.#attach([...this.#streams.values()], 0);
+    });
+  }
+
+  /** The session is over. */
+  lost(): void {
+    this.#session += 1;
+    this.#number = undefined;
+    this.#numbers.clear();
+    this.#acknowledged.clear();
+    for (const stream of this.#streams.values()) stream.number = undefined;
+  }
+
+  /** Nothing will come any more. */
+  ended(error: AegisError | undefined): void {
+    this.#closed = true;
+    this.lost();
+    const reason = error ?? localError("CANCELLED", { message: "the subscription was closed" });
+    for (const stream of this.#streams.values()) stream.waiting?.({ stream: stream.name, error: reason });
+    this.#streams.clear();
+    this.#queue.end(error);
+  }
+
+  received(frame: EventFrame): void {
+    const stream = this.#numbers.get(frame.stream);
+    for (const event of frame.events) {
+      if (stream?.position === undefined || !stream.advance(event)) {
+        this.#queue.skipEvent(event.body);
+        continue;
+      }
+      const item = streamEvent(stream.name, stream.position.lineage, event);
+      if (item instanceof AegisError) {
+        this.#fail(item);
+        return;
+      }
+      this.#queue.pushEvent(item, event.body);
+    }
+  }
+
+  reset(frame: ResetFrame): void {
+    const stream = this.#numbers.get(frame.stream);
+    if (stream === undefined) return;
+    const { reason } = frame;
+    const position = reason === "TRIMMED" ? frame.position : undefined;
+    if (position === undefined) this.#drop(stream);
+    else stream.attached(frame.stream, position);
+    const goesOn = position === undefined ? {} : { position };
+    this.#queue.pushNotice({ kind: "reset", stream: stream.name, reason, ...goesOn });
+  }
+
+  #attach(streams: readonly AttachedStream[], attempt: number): void {
+    const session = this.#session;
+    const subscription = this.#number;
+    if (subscription === undefined) return;
+    for (let i = 0; i < streams.length; i += ADD_MAX) {
+      const some = streams.slice(i, i + ADD_MAX).filter((stream) => !stream.removed && stream.number === undefined);
+      if (some.length === 0) continue;
+      const params = { subscription, streams: some.map((stream) => stream.request()) };
+      this.#channel.request("subscription.add", params, (result, error) => {
+        const again = some.filter((stream, at) => this.#attached(stream, result?.streams[at], error));
+        if (again.length > 0) this.#later(session, attempt, () => this.#attach(again, attempt + 1));
+      });
+    }
+  }
+
+  /** Takes in the answer for one stream. True: it is worth another try. */
+  #attached(
+    stream: AttachedStream,
+    added: Result<"subscription.add">["streams"][number] | undefined,
+    failure: AegisError | undefined,
+  ): boolean {
+    if (added !== undefined && "stream" in added) {
+      if (stream.removed) this.#removeNumbers([added.stream]);
+      else this.#began(stream, added);
+      return false;
+    }
+    if (stream.removed) return false;
+    const error = added === undefined ? (failure ?? localError("INTERNAL", {})) : new AegisError(added.error);
+    if (error.retryable) return true;
+    this.#drop(stream);
+    if (stream.waiting !== undefined) stream.waiting({ stream: stream.name, error });
+    else this.#queue.pushNotice({ kind: "reset", stream: stream.name, reason: "CLOSED", error });
+    return false;
+  }
+
+  #began(
+    stream: AttachedStream,
+    added: Extract<Result<"subscription.add">["streams"][number], { stream: number }>,
+  ): void {
+    const { stream: number, recovered, position, reason } = added;
+    stream.attached(number, position);
+    this.#numbers.set(number, stream);
+    const why = reason === undefined ? {} : { reason };
+    if (stream.waiting !== undefined) stream.waiting({ stream: stream.name, recovered, position, ...why });
+    else if (!recovered) {
+      this.#queue.pushNotice({ kind: "reset", stream: stream.name, reason: reason ?? "TRIMMED", position });
+    }
+    stream.waiting = undefined;
+    // The session before may have ended before it took this in.
+    if (stream.acknowledged > 0) this.#acknowledge(stream);
+  }
+
+  #drop(stream: AttachedStream): void {
+    this.#streams.delete(streamKey(stream.name));
+    if (stream.number !== undefined) this.#numbers.delete(stream.number);
+    stream.number = undefined;
+  }
+
+  #removeNumbers(streams: readonly number[]): void {
+    if (this.#number === undefined || streams.length === 0) return;
+    this.#channel.request(
+      "subscription.remove",
+      { subscription: this.#number, streams: [...streams] },
+      () => undefined,
+    );
+  }
+
+  #acknowledge(stream: AttachedStream): void {
+    if (stream.number === undefined) return;
+    this.#acknowledged.set(stream.number, stream.acknowledged);
+    this.#acknowledging ??= setImmediate(() => this.#flushAcknowledged());
+  }
+
+  #flushAcknowledged(): void {
+    clearImmediate(this.#acknowledging);
+    this.#acknowledging = undefined;
+    if (this.#number === undefined || this.#acknowledged.size === 0) return;
+    const offsets = [...this.#acknowledged].map(([stream, offset]) => ({ stream, offset }));
+    this.#acknowledged.clear();
+    this.#channel.send(encodeAck(this.#number, offsets));
+  }
+
+  #later(session: number, attempt: number, what: () => void): void {
+    setTimeout(
+      () => {
+        if (this.#session === session) what();
+      },
+      fullJitterMs(attempt, retryBackoffMs),
+    );
+  }
+
+  #fail(error: AegisError | undefined): void {
+    this.ended(error);
+    this.#channel.forget(this);
+  }
+}
