@@ -1,0 +1,211 @@
+// The one place that wires everything: store, actors, services, transport, and the order in which they
+// start and stop. Decides nothing else.
+import { randomUUID } from "node:crypto";
+import { ActorHost } from "./actors/actor-host.ts";
+import { shardOf } from "./actors/actor-address.ts";
+import { machineCatalogue } from "./actors/machine-catalogue.ts";
+import { StoreClock } from "./actors/store-clock.ts";
+import { Ownership } from "./cluster/ownership.ts";
+import { SingleNode } from "./cluster/single-node.ts";
+import type { Config } from "./config.ts";
+import { Acknowledgements } from "./services/acknowledgements.ts";
+import { ApplicationDirectory } from "./services/application-directory.ts";
+import { ApplicationService } from "./services/application-service.ts";
+import { Delivery } from "./services/delivery.ts";
+import { createDispatch } from "./services/dispatcher.ts";
+import { GroupDirectory } from "./services/group-directory.ts";
+import { GroupService } from "./services/group-service.ts";
+import { HandshakeService } from "./services/handshake-service.ts";
+import { IdentityService } from "./services/identity-service.ts";
+import { KeyPoolService } from "./services/key-pool-service.ts";
+import { deriveSecrets } from "./services/secrets.ts";
+import type { DeploymentSecrets } from "./services/deployment-secrets.ts";
+import type { ServicePorts } from "./services/service-ports.ts";
+import { StreamService } from "./services/stream-service.ts";
+import { TagDirectory } from "./services/tag-directory.ts";
+import { openLmdbStore } from "./store/lmdb/lmdb-store.ts";
+import type { Store } from "./store/store.ts";
+import type { Telemetry } from "./telemetry.ts";
+import { startAdminServer, type AdminServer } from "./transport/admin-server.ts";
+import { AegisServer } from "./transport/websocket-server.ts";
+
+export interface AppOptions {
+  readonly config: Config;
+  readonly secrets: DeploymentSecrets;
+  readonly telemetry: Telemetry;
+  readonly version: string;
+  readonly nodeId: string;
+  /** Fresh UUIDs; given by tests that replay recorded frames. */
+  readonly newId?: () => string;
+  /** Faults that only a test build turns on, by name. */
+  readonly sabotage?: ReadonlySet<string>;
+}
+
+export interface App {
+  readonly port: number;
+  readonly adminPort: number;
+  /** Takes no new work, lets sessions go, writes what is pending, lets go of the store. */
+  stop(): Promise<void>;
+}
+
+const CLOCK_RESYNC_MS = 10_000;
+const HEARTBEAT_MS = 1_000;
+const NODE_SILENCE_MS = 3_000;
+const SEAL_CONTEXT = "idempotency result";
+
+/** @throws StoreRefused when the store can't keep what the configuration promises */
+export async function startApp(options: AppOptions): Promise<App> {
+  const { config, telemetry } = options;
+  const store = await openStore(config);
+  try {
+    return await serve(options, store);
+  } catch (error) {
+    await store.close();
+    telemetry.bug("start", error);
+    throw error;
+  }
+}
+
+function openStore({ store, durability, shards }: Config): Promise<Store> {
+  if (store.kind !== "lmdb") throw new Error("the Redis driver is not here yet");
+  return openLmdbStore({ path: store.path, durability, shardCount: shards });
+}
+
+async function serve(options: AppOptions, store: Store): Promise<App> {
+  const { config, telemetry, nodeId } = options;
+  const address = `${config.host}:${String(config.port)}`;
+  const membership = new SingleNode({
+    store,
+    nodeId,
+    address,
+    heartbeatMs: HEARTBEAT_MS,
+    silenceMs: NODE_SILENCE_MS,
+    onBeatFailed: telemetry.storeUnavailable,
+  });
+  await membership.start();
+  const clock = new StoreClock(store, CLOCK_RESYNC_MS);
+  await clock.start();
+  const delivery = new Delivery({
+    store,
+    shardOf: (actor) => shardOf(actor, store.shardCount),
+    limits: config.limits,
+    events: telemetry,
+  });
+  const host = startHost(options, store, clock, delivery, address);
+  await host.start();
+  const ports: ServicePorts = { store, actors: host, clock, newId: options.newId ?? randomUUID };
+  const { server, acknowledgements } = createServer(options, ports, delivery);
+  const port = await server.listen();
+  const admin = await startAdminServer({
+    host: config.adminHost,
+    port: config.adminPort,
+    ready: async () => !server.draining && host.shardsOwned === store.shardCount && (await store.healthy()),
+    metrics: telemetry.metrics,
+  });
+  return {
+    port,
+    adminPort: admin.port,
+    stop: once(() => stop({ server, admin, acknowledgements, delivery, host, clock, membership, store, config })),
+  };
+}
+
+function startHost(
+  { config, telemetry, nodeId, secrets, sabotage }: AppOptions,
+  store: Store,
+  clock: StoreClock,
+  delivery: Delivery,
+  address: string,
+): ActorHost {
+  const { seal, open } = deriveSecrets(secrets.secret);
+  return new ActorHost({
+    store,
+    clock,
+    claims: new Ownership({ store, nodeId, address, retryMinMs: 20, retryMaxMs: 1_000 }),
+    catalogue: machineCatalogue,
+    limits: config.limits,
+    events: telemetry,
+    published: (actor, lineage, entries) => {
+      delivery.published(actor, lineage, entries);
+      // A closed group's stream is gone with its last event.
+      if (entries.at(-1)?.type === "closed") delivery.purged(actor);
+    },
+    seal: (plain) => seal(plain, SEAL_CONTEXT),
+    open: (sealed) => open(sealed, SEAL_CONTEXT),
+    ...(sabotage === undefined ? {} : { sabotage }),
+  });
+}
+
+function createServer(
+  options: AppOptions,
+  ports: ServicePorts,
+  delivery: Delivery,
+): { readonly server: AegisServer; readonly acknowledgements: Acknowledgements } {
+  const { config, telemetry, secrets, nodeId, version } = options;
+  const directory = new ApplicationDirectory(ports.store);
+  const applications = new ApplicationService({
+    ports,
+    directory,
+    secrets: deriveSecrets(secrets.secret),
+    operatorKey: secrets.operatorKey,
+  });
+  const tags = new TagDirectory(ports.store);
+  const groups = new GroupDirectory(ports);
+  const streams = new StreamService(ports, groups);
+  const acknowledgements = new Acknowledgements(streams, config.limits);
+  const dispatch = createDispatch({
+    directory,
+    applications,
+    identities: new IdentityService(ports, tags),
+    keyPools: new KeyPoolService(ports, tags),
+    groups: new GroupService(ports, groups),
+    handshakes: new HandshakeService(ports, groups),
+    streams,
+    unavailable: telemetry.storeUnavailable,
+  });
+  const server = new AegisServer({
+    host: config.host,
+    port: config.port,
+    node: nodeId,
+    version,
+    dispatch,
+    authenticator: applications,
+    delivery,
+    streams,
+    acknowledgements,
+    limits: config.limits,
+    events: telemetry,
+  });
+  return { server, acknowledgements };
+}
+
+interface Running {
+  readonly server: AegisServer;
+  readonly admin: AdminServer;
+  readonly acknowledgements: Acknowledgements;
+  readonly delivery: Delivery;
+  readonly host: ActorHost;
+  readonly clock: StoreClock;
+  readonly membership: SingleNode;
+  readonly store: Store;
+  readonly config: Config;
+}
+
+async function stop(running: Running): Promise<void> {
+  const { server, admin, acknowledgements, delivery, host, clock, membership, store, config } = running;
+  await server.drain(config.limits.drainMs);
+  await server.close();
+  await acknowledgements.flush();
+  delivery.stop();
+  await host.stop();
+  clock.stop();
+  // A store that is away keeps a record of a node that no longer beats; nobody minds.
+  await membership.stop().catch(() => undefined);
+  await admin.close();
+  await store.close();
+}
+
+function once(run: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  return () => (running ??= run());
+}
+
