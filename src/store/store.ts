@@ -206,7 +206,9 @@ export interface Store {
   readTimers(shard: Shard, fence: Fence, limit: number): Promise<Timer[]>;
 
   // Plain reads (any node; P9). `shard` is the actor's.
-  readSnapshots(actors: readonly { readonly shard: Shard; readonly actor: ActorKey }[]): Promise<(Uint8Array | undefined)[]>;
+  readSnapshots(
+    actors: readonly { readonly shard: Shard; readonly actor: ActorKey }[],
+  ): Promise<(Uint8Array | undefined)[]>;
   readParts(shard: Shard, actor: ActorKey, names: readonly string[]): Promise<(Uint8Array | undefined)[]>;
   /** Names and values in byte order, those above `after`. */
   listParts(

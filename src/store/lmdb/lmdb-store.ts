@@ -1,0 +1,307 @@
+// The embedded store: one data folder, one process, one node. Puts the driver's pieces behind the port.
+// Must never answer from a transaction that is not yet as safe as the durability level says.
+import { mkdirSync } from "node:fs";
+import { digestOf } from "../operation-digest.ts";
+import { flawOfBatch } from "../operation-rules.ts";
+import { NO_SABOTAGE, type SabotageSwitches } from "../sabotage.ts";
+import {
+  type ActorKey,
+  type Claimant,
+  type ClaimOutcome,
+  type CommitOutcome,
+  type Durability,
+  type Fence,
+  Fenced,
+  type LoadedActor,
+  type Mark,
+  type NodeRecord,
+  type Operation,
+  type OutboxEntry,
+  type OwnerRecord,
+  type Shard,
+  type Store,
+  StoreUnavailable,
+  type StreamEntry,
+  type StreamHead,
+  type TagEntry,
+  type TagWrite,
+  type Timer,
+} from "../store.ts";
+import { fenceHolds } from "../batch-judgement.ts";
+import { readHead } from "./batch.ts";
+import { Database } from "./database.ts";
+import { type FolderLock, lockFolder } from "./folder-lock.ts";
+import { GroupWriter } from "./group-writer.ts";
+import {
+  entriesRange,
+  markKey,
+  nameOf,
+  nodeKey,
+  nodesRange,
+  offsetOfEntry,
+  outboxRange,
+  partKey,
+  partsUnder,
+  snapshotKey,
+  timerOf,
+  timersRange,
+} from "./keys.ts";
+import { emptySome, rangesOfApplication, SWEEP_KEYS_MAX, sweepExpired } from "./maintenance.ts";
+import { openMeta } from "./meta.ts";
+import { claimShard, commitBatch, readOwner, renewLineage } from "./ownership.ts";
+import { decodeEntry, decodeMark, decodeNode, encodeNode } from "./records.ts";
+import { countTag, readTag, writeTags } from "./tag-index.ts";
+
+export interface LmdbStoreOptions {
+  readonly path: string;
+  readonly durability: Durability;
+  /** 1 … 16,384; fixed at the first open. */
+  readonly shardCount: number;
+  /** What the configuration says that this deployment is; another than at the first open is refused (F18). */
+  readonly deployment?: string;
+  /** How often expired marks are removed. Default 5,000. */
+  readonly sweepMs?: number;
+  /** Writes waiting for a transaction. Default 65,536. */
+  readonly waitingWritesMax?: number;
+  /** Tests only. */
+  readonly sabotage?: SabotageSwitches;
+}
+
+/** @throws StoreRefused when the folder is held by another process or was made for another deployment. */
+export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
+  mkdirSync(options.path, { recursive: true, mode: 0o700 });
+  const lock = lockFolder(options.path);
+  try {
+    const database = new Database({
+      path: options.path,
+      synced: options.durability === "fsync",
+      syncOff: options.sabotage?.has("syncOff") === true,
+    });
+    try {
+      const meta = openMeta(database, options);
+      return new LmdbStore(database, lock, options, meta.deploymentId);
+    } catch (error) {
+      await database.close();
+      throw error;
+    }
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+export class LmdbStore implements Store {
+  readonly shardCount: number;
+  readonly deploymentId: string;
+  readonly #database: Database;
+  readonly #writer: GroupWriter;
+  readonly #lock: FolderLock;
+  readonly #sabotage: SabotageSwitches;
+  readonly #sweeper: NodeJS.Timeout;
+  #sweeping: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(database: Database, lock: FolderLock, options: LmdbStoreOptions, deploymentId: string) {
+    this.shardCount = options.shardCount;
+    this.deploymentId = deploymentId;
+    this.#database = database;
+    this.#lock = lock;
+    this.#sabotage = options.sabotage ?? NO_SABOTAGE;
+    this.#writer = new GroupWriter(database, { jobsMax: options.waitingWritesMax ?? 65_536, groupMs: 10 });
+    this.#sweeper = setInterval(() => {
+      this.#sweeping = this.#sweep();
+    }, options.sweepMs ?? 5000).unref();
+  }
+
+  async time(): Promise<number> {
+    return Date.now();
+  }
+
+  async readOwner(shard: Shard): Promise<OwnerRecord | undefined> {
+    return readOwner(this.#reading(), shard)?.record;
+  }
+
+  async claim(shard: Shard, seen: Fence | undefined, claimant: Claimant): Promise<ClaimOutcome> {
+    return this.#writer.write(() => claimShard(this.#database, shard, seen, claimant));
+  }
+
+  async renewLineage(shard: Shard, fence: Fence): Promise<string> {
+    const lineage = await this.#writer.write(() => renewLineage(this.#database, shard, fence, this.#sabotage));
+    if (lineage === undefined) throw new Fenced("the shard has another owner");
+    return lineage;
+  }
+
+  async check(shard: Shard, fence: Fence): Promise<boolean> {
+    return fenceHolds(readOwner(this.#reading(), shard)?.record, fence, this.#sabotage);
+  }
+
+  async commit(shard: Shard, fence: Fence, sequence: number, operations: readonly Operation[]): Promise<CommitOutcome> {
+    const flaw = flawOfBatch(operations);
+    if (flaw !== undefined) return { kind: "invalid", reason: flaw };
+    const batch = { fence, sequence, digest: digestOf(operations), operations };
+    return this.#writer.write(() => commitBatch(this.#database, shard, batch, this.#sabotage));
+  }
+
+  async load(shard: Shard, fence: Fence, actor: ActorKey, directoryPrefixes: readonly string[]): Promise<LoadedActor> {
+    const database = this.#readingFenced(shard, fence);
+    const names = new Set<string>();
+    for (const prefix of directoryPrefixes) {
+      for (const key of database.keys(partsUnder(shard, actor, prefix))) names.add(nameOf(key));
+    }
+    return { snapshot: database.getBytes(snapshotKey(shard, actor)), names: [...names].sort() };
+  }
+
+  async readMarksFenced(
+    shard: Shard,
+    fence: Fence,
+    actor: ActorKey,
+    names: readonly string[],
+  ): Promise<(Mark | undefined)[]> {
+    return readMarks(this.#readingFenced(shard, fence), shard, actor, names);
+  }
+
+  async readOutbox(shard: Shard, fence: Fence, after: string, limit: number): Promise<OutboxEntry[]> {
+    const found = this.#readingFenced(shard, fence).entries(outboxRange(shard, after), limit);
+    return Array.from(found, ({ key, value }) => ({ id: nameOf(key), bytes: new Uint8Array(value) }));
+  }
+
+  async readTimers(shard: Shard, fence: Fence, limit: number): Promise<Timer[]> {
+    return this.#readingFenced(shard, fence).keys(timersRange(shard), limit).map(timerOf);
+  }
+
+  async readSnapshots(
+    actors: readonly { readonly shard: Shard; readonly actor: ActorKey }[],
+  ): Promise<(Uint8Array | undefined)[]> {
+    const database = this.#reading();
+    return actors.map(({ shard, actor }) => database.getBytes(snapshotKey(shard, actor)));
+  }
+
+  async readParts(shard: Shard, actor: ActorKey, names: readonly string[]): Promise<(Uint8Array | undefined)[]> {
+    const database = this.#reading();
+    return names.map((name) => database.getBytes(partKey(shard, actor, name)));
+  }
+
+  async listParts(
+    shard: Shard,
+    actor: ActorKey,
+    query: { readonly prefix: string; readonly after?: string; readonly limit: number },
+  ): Promise<{ readonly name: string; readonly bytes: Uint8Array }[]> {
+    const found = this.#reading().entries(partsUnder(shard, actor, query.prefix, query.after), query.limit);
+    return Array.from(found, ({ key, value }) => ({ name: nameOf(key), bytes: new Uint8Array(value) }));
+  }
+
+  async readMarks(shard: Shard, actor: ActorKey, names: readonly string[]): Promise<(Mark | undefined)[]> {
+    return readMarks(this.#reading(), shard, actor, names);
+  }
+
+  async readStream(
+    shard: Shard,
+    actor: ActorKey,
+    query: { readonly after: number; readonly limit: number; readonly bytesMax: number },
+  ): Promise<{ readonly entries: StreamEntry[]; readonly head: StreamHead; readonly lineage: string }> {
+    const database = this.#reading();
+    const entries: StreamEntry[] = [];
+    let bytes = 0;
+    for (const { key, value } of database.entries(entriesRange(shard, actor, query.after + 1), query.limit)) {
+      if (entries.length > 0 && bytes + value.length > query.bytesMax) break;
+      bytes += value.length;
+      entries.push(decodeEntry(offsetOfEntry(key), value));
+    }
+    return { entries, ...this.#headOf(shard, actor) };
+  }
+
+  async readStreamHead(
+    shard: Shard,
+    actor: ActorKey,
+  ): Promise<{ readonly head: StreamHead; readonly lineage: string }> {
+    return this.#headOf(shard, actor);
+  }
+
+  async writeTags(write: TagWrite): Promise<void> {
+    await this.#writer.write(() => writeTags(this.#database, write, Date.now()));
+  }
+
+  async readTag(applicationId: string, tag: string, after: string, limit: number): Promise<TagEntry[]> {
+    return readTag(this.#reading(), applicationId, tag, after, limit);
+  }
+
+  async countTag(applicationId: string, tag: string): Promise<number> {
+    return countTag(this.#reading(), applicationId, tag);
+  }
+
+  async purgeApplication(applicationId: string): Promise<void> {
+    for (const { shard, range } of rangesOfApplication(this.shardCount, applicationId)) {
+      if (this.#reading().keys(range, 1).length === 0) continue;
+      while (!(await this.#writer.write(() => emptySome(this.#database, shard, range))));
+    }
+  }
+
+  async heartbeat(node: NodeRecord): Promise<NodeRecord[]> {
+    await this.#writer.write(() => this.#database.put(nodeKey(node.nodeId), encodeNode(node)));
+    return this.readNodes();
+  }
+
+  async readNodes(): Promise<NodeRecord[]> {
+    return Array.from(this.#reading().entries(nodesRange()), ({ value }) => decodeNode(value));
+  }
+
+  async removeNode(nodeId: string): Promise<void> {
+    await this.#writer.write(() => this.#database.remove(nodeKey(nodeId)));
+  }
+
+  async healthy(): Promise<boolean> {
+    return !this.#closed;
+  }
+
+  /** A consistent copy while the store serves. */
+  async copyTo(path: string): Promise<void> {
+    await this.#reading().copyTo(path);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#sweeper);
+    await this.#writer.close();
+    await this.#sweeping;
+    await this.#database.close();
+    this.#lock.release();
+  }
+
+  #reading(): Database {
+    if (this.#closed) throw new StoreUnavailable("the store is closed");
+    return this.#database;
+  }
+
+  #readingFenced(shard: Shard, fence: Fence): Database {
+    const database = this.#reading();
+    if (fenceHolds(readOwner(database, shard)?.record, fence, this.#sabotage)) return database;
+    throw new Fenced("the shard has another owner");
+  }
+
+  #headOf(shard: Shard, actor: ActorKey): { readonly head: StreamHead; readonly lineage: string } {
+    const database = this.#reading();
+    return { head: readHead(database, shard, actor), lineage: readOwner(database, shard)?.record.lineage ?? "" };
+  }
+
+  async #sweep(): Promise<void> {
+    let swept = SWEEP_KEYS_MAX;
+    try {
+      while (swept === SWEEP_KEYS_MAX && !this.#closed) {
+        swept = await this.#writer.write(() => sweepExpired(this.#database, Date.now()));
+      }
+    } catch (error) {
+      // Expired marks are never returned, swept or not: the next sweep tries again.
+      if (!(error instanceof StoreUnavailable)) throw error;
+    }
+  }
+}
+
+function readMarks(database: Database, shard: Shard, actor: ActorKey, names: readonly string[]): (Mark | undefined)[] {
+  const now = Date.now();
+  return names.map((name) => {
+    const bytes = database.get(markKey(shard, actor, name));
+    const mark = bytes === undefined ? undefined : decodeMark(bytes);
+    return mark !== undefined && mark.expiresAt > now ? mark : undefined;
+  });
+}
