@@ -116,6 +116,24 @@ export const batchCases: readonly StoreCase[] = [
     },
   },
   {
+    name: "[P5] a part taken with `keep` goes into receipt and mark and stays, as often as it is taken",
+    async run(context) {
+      const { store, shard } = context;
+      const actor = actorOf(context);
+      const owner = await Owner.of(store, shard);
+      await owner.apply({ op: "putPart", actor, name: "last", bytes: ALL_BYTES });
+      const take = { op: "takePart", actor, name: "last", keep: true } as const;
+      const mark = { op: "putMark", actor, name: "m", bytes: bytes("r"), takes: ["last"], expiresAt: 2 ** 52 } as const;
+      const receipt = await owner.apply(take, take, mark);
+      assert.deepEqual(receipt.taken, [ALL_BYTES, ALL_BYTES]);
+      const [stored] = await store.readMarks(shard, actor, ["m"]);
+      assert.deepEqual(stored?.taken, [ALL_BYTES]);
+      assert.deepEqual(await store.readParts(shard, actor, ["last"]), [ALL_BYTES]);
+      const listed = await store.listParts(shard, actor, { prefix: "last", limit: 10, namesOnly: true });
+      assert.deepEqual(listed, [{ name: "last", bytes: new Uint8Array(0) }]);
+    },
+  },
+  {
     name: "[P5] a part put in the same batch can be taken, once, and goes into receipt and mark",
     async run(context) {
       const { store, shard } = context;

@@ -41,7 +41,7 @@ export function flawAgainstStore(
         break;
       case "takePart": {
         if (!present(operation.actor, operation.name)) return `${where}: no such part`;
-        parts.set(partId(operation.actor, operation.name), false);
+        if (operation.keep !== true) parts.set(partId(operation.actor, operation.name), false);
         taken.add(partId(operation.actor, operation.name));
         break;
       }
@@ -77,7 +77,7 @@ export function applyBatch(database: Database, shard: Shard, operations: readonl
       if (bytes === undefined) throw new Error("a part that was there is gone");
       taken.push(bytes);
       takenById.set(partId(operation.actor, operation.name), bytes);
-      database.remove(key);
+      if (operation.keep !== true) database.remove(key);
     } else {
       apply(database, shard, operation, takenById);
     }
