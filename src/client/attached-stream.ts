@@ -1,9 +1,12 @@
 // One stream of a subscription: how far its consumer has come, so that it goes on there in any session.
 import type { ReceivedEvent } from "../protocol/frames.ts";
+import type { ParamsInput } from "../protocol/methods.ts";
 import type { Position } from "../protocol/schemas/primitives.ts";
-import type { StreamToAdd } from "../protocol/schemas/stream.ts";
 import type { AegisError } from "./aegis-error.ts";
 import type { StreamName } from "./stream-item.ts";
+
+/** A stream and where to begin: a position, `"start"`, `"now"`, or for a group `{epoch}`. */
+export type StreamToAdd = ParamsInput<"subscription.add">["streams"][number];
 
 /** Answer to one stream of `Subscription.add`. */
 export type AddedStream =

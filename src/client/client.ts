@@ -14,7 +14,7 @@ import { namespaces, type CallArguments, type CallableMethod, type Namespaces } 
 import { Subscription, type SubscriptionChannel } from "./subscription.ts";
 
 export { AegisError } from "./aegis-error.ts";
-export type { AddedStream } from "./attached-stream.ts";
+export type { AddedStream, StreamToAdd } from "./attached-stream.ts";
 export type { CallOptions, ConnectOptions, ConnectionObserver } from "./client-options.ts";
 export type { CallableMethod } from "./namespaces.ts";
 export { eventBody } from "./stream-item.ts";

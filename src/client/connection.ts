@@ -33,6 +33,7 @@ export interface ConnectionHandler {
 
 /** A session that lasted so long was a success: the back-off begins anew. */
 const STEADY_MS = 5000;
+/** A pong may take so long, or as long as the server's heartbeat if that is shorter. */
 const PONG_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 2000;
 const HANDSHAKE_TIMEOUT_MS = 10_000;
@@ -152,17 +153,19 @@ export class Connection {
       unsentBytesMax: this.#settings.unsentBytesMax,
       writable: () => this.#handler.writable(),
     });
-    const beatMs = Math.max(50, welcome.limits.heartbeatMs / 2);
-    this.#heartbeat = setInterval(() => this.#beat(beatMs), beatMs);
+    const { heartbeatMs } = welcome.limits;
+    const beatMs = Math.max(50, heartbeatMs / 2);
+    const silenceMs = beatMs + Math.min(PONG_TIMEOUT_MS, Math.max(50, heartbeatMs));
+    this.#heartbeat = setInterval(() => this.#beat(beatMs, silenceMs), beatMs);
     this.#settings.observer.connected?.(welcome);
     this.#handler.opened(welcome);
   }
 
   /** A silent server is asked; one that stays silent is given up. */
-  #beat(beatMs: number): void {
+  #beat(beatMs: number, silenceMs: number): void {
     if (this.#session === undefined) return;
     const silentMs = performance.now() - this.#session.heardAt;
-    if (silentMs > beatMs + PONG_TIMEOUT_MS) this.#socket?.terminate();
+    if (silentMs > silenceMs) this.#socket?.terminate();
     else if (silentMs >= beatMs) this.send(encodePing(Math.floor(silentMs)));
   }
 

@@ -2,9 +2,8 @@
 // stream goes on where it stood, and what broke is told (GUARANTEES G5). One consumer at a time.
 import { encodeAck, encodeCredit, type EventFrame, type ResetFrame } from "../protocol/frames.ts";
 import type { ParamsInput, Result } from "../protocol/methods.ts";
-import type { StreamToAdd } from "../protocol/schemas/stream.ts";
 import { AegisError, localError } from "./aegis-error.ts";
-import { AttachedStream, type AddedStream } from "./attached-stream.ts";
+import { AttachedStream, type AddedStream, type StreamToAdd } from "./attached-stream.ts";
 import { fullJitterMs, retryBackoffMs } from "./backoff.ts";
 import { EventQueue, type CreditWindow } from "./event-queue.ts";
 import { streamEvent, streamKey, type StreamEvent, type StreamItem, type StreamName } from "./stream-item.ts";
