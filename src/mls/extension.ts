@@ -1,5 +1,5 @@
 // Lists of extensions (RFC 9420 §13.4) and the context extensions that a back-end must understand.
-import { malformed, readCodePoints, readVector, Reader } from "./codec/reader.ts";
+import { decodeWhole, malformed, readCodePoints, readVector, Reader } from "./codec/reader.ts";
 import { Writer } from "./codec/writer.ts";
 import { readCredential } from "./credential.ts";
 import { EXTENSION } from "./registries.ts";
@@ -32,7 +32,7 @@ export function readExtensions(reader: Reader): Extension[] {
   const seen = new Set<number>();
   return readVector(reader, EXTENSIONS_MAX, (element) => {
     const type = element.u16();
-    if (seen.has(type)) malformed("an extension type stands twice");
+    if (seen.has(type)) malformed("an extension type stands twice", "EXTENSION_REPEATED", "13.4");
     seen.add(type);
     return { type, data: element.opaque() };
   });
@@ -54,7 +54,7 @@ export function findExtension(extensions: readonly Extension[], type: number): U
 }
 
 /** The data of a required_capabilities extension. */
-export function readRequiredCapabilities(reader: Reader): RequiredCapabilities {
+function readRequiredCapabilities(reader: Reader): RequiredCapabilities {
   return {
     extensionTypes: readCodePoints(reader),
     proposalTypes: readCodePoints(reader),
@@ -62,26 +62,44 @@ export function readRequiredCapabilities(reader: Reader): RequiredCapabilities {
   };
 }
 
-export function readExternalSender(reader: Reader): ExternalSender {
+function readExternalSender(reader: Reader): ExternalSender {
   return { signatureKey: reader.opaque(), credential: readCredential(reader).bytes };
 }
 
-/** The data of an external_senders extension: a vector, as the RFC has it. */
-export function readExternalSenders(reader: Reader): ExternalSender[] {
-  return readVector(reader, EXTERNAL_SENDERS_MAX, readExternalSender);
+/**
+ * The data of an external_senders extension: a vector, as the RFC has it, or one bare struct, as
+ * ts-mls 1.6.4 writes and reads it.
+ */
+function readExternalSenders(data: Uint8Array): readonly ExternalSender[] {
+  const listed = decodeWhole(data, (reader) => readVector(reader, EXTERNAL_SENDERS_MAX, readExternalSender));
+  if (listed.kind === "ok") return listed.value;
+  const single = decodeWhole(data, readExternalSender);
+  return single.kind === "ok" ? [single.value] : malformed("external_senders of no known form");
 }
 
 export function encodeExternalSender(sender: ExternalSender): Uint8Array {
   return new Writer().opaque(sender.signatureKey).raw(sender.credential).finish();
 }
 
+/** Of context extensions that `checkContextExtensions` took. */
+export function requiredCapabilitiesIn(extensions: readonly Extension[]): RequiredCapabilities | undefined {
+  const data = findExtension(extensions, EXTENSION.requiredCapabilities);
+  return data && readRequiredCapabilities(new Reader(data));
+}
+
+/** Of context extensions that `checkContextExtensions` took. */
+export function externalSendersIn(extensions: readonly Extension[]): readonly ExternalSender[] {
+  const data = findExtension(extensions, EXTENSION.externalSenders);
+  return data === undefined ? [] : readExternalSenders(data);
+}
+
 /** Context extensions whose data the back-end reads must decode; others pass unread. */
 export function checkContextExtensions(extensions: readonly Extension[]): void {
   for (const { type, data } of extensions) {
+    if (type === EXTENSION.externalSenders) readExternalSenders(data);
+    if (type !== EXTENSION.requiredCapabilities) continue;
     const reader = new Reader(data);
-    if (type === EXTENSION.requiredCapabilities) readRequiredCapabilities(reader);
-    else if (type === EXTENSION.externalSenders) readExternalSenders(reader);
-    else continue;
+    readRequiredCapabilities(reader);
     reader.expectEnd();
   }
 }

@@ -83,7 +83,8 @@ export function readPublicMessage(reader: Reader): PublicGroupMessage {
   };
   const contentType = readContentType(reader);
   // §6.2: application data is never sent as a PublicMessage.
-  if (contentType === "application") return malformed("application data in a PublicMessage");
+  if (contentType === "application")
+    return malformed("application data in a PublicMessage", "APPLICATION_IN_PUBLIC", "6.2");
   checkSenderMaySend(framing.sender, contentType);
   const body = contentType === "proposal" ? readProposal(reader) : readCommit(reader);
   const content = reader.since(start);
@@ -152,9 +153,9 @@ function readContentType(reader: Reader): ContentType {
 /** §6: external senders and new members send proposals, an external joiner sends a commit. */
 function checkSenderMaySend(sender: Sender, contentType: ContentType): void {
   if (sender.type === "newMemberCommit" && contentType !== "commit") {
-    malformed("an external joiner sends nothing but a commit");
+    malformed("an external joiner sends nothing but a commit", "SENDER_CONTENT", "6");
   }
   if ((sender.type === "external" || sender.type === "newMemberProposal") && contentType !== "proposal") {
-    malformed("a sender outside the group sends nothing but proposals");
+    malformed("a sender outside the group sends nothing but proposals", "SENDER_CONTENT", "6");
   }
 }

@@ -2,6 +2,7 @@
 import type { IdentityProvider } from "./identity-provider.ts";
 import { decodeKeyPackage, keyPackageFacts, verifyKeyPackageSignature } from "./key-package.ts";
 import type { KeyPackage, KeyPackageFacts } from "./key-package.ts";
+import type { LeafNode } from "./leaf-node.ts";
 import { isDefaultExtension, MLS_10 } from "./registries.ts";
 import { equalBytes, isHpkeKey, isSignatureKey, type Ciphersuite } from "./suites.ts";
 
@@ -55,17 +56,19 @@ export async function checkKeyPackage(
   );
 }
 
+/** Whether a leaf node's capabilities list its own extensions (§7.2); default ones need no listing. */
+export function isCoveredByOwnExtensions(leafNode: LeafNode): boolean {
+  const listed = new Set(leafNode.capabilities.extensions);
+  return leafNode.extensions.every(({ type }) => isDefaultExtension(type) || listed.has(type));
+}
+
 /** Why a leaf node's capabilities do not cover the leaf node itself, or undefined. §7.2, §7.3 */
-export function uncoveredByOwnCapabilities(leafNode: KeyPackage["leafNode"], ciphersuite: number): string | undefined {
-  const capabilities = leafNode.capabilities;
-  if (!capabilities.versions.includes(MLS_10)) return "MLS 1.0 is not among the versions";
-  if (!capabilities.ciphersuites.includes(ciphersuite)) return "its ciphersuite is not among the ciphersuites";
-  if (!capabilities.credentials.includes(leafNode.credentialType)) return "its credential type is not listed";
-  const listed = new Set(capabilities.extensions);
-  for (const { type } of leafNode.extensions) {
-    if (!isDefaultExtension(type) && !listed.has(type)) return `its extension ${type} is not listed`;
-  }
-  return undefined;
+function uncoveredByOwnCapabilities(leafNode: LeafNode, ciphersuite: number): string | undefined {
+  const { versions, ciphersuites, credentials } = leafNode.capabilities;
+  if (!versions.includes(MLS_10)) return "MLS 1.0 is not among the versions";
+  if (!ciphersuites.includes(ciphersuite)) return "its ciphersuite is not among the ciphersuites";
+  if (!credentials.includes(leafNode.credentialType)) return "its credential type is not listed";
+  return isCoveredByOwnExtensions(leafNode) ? undefined : "an extension of the leaf node is not listed";
 }
 
 function checkKeys(facts: KeyPackageFacts): RejectedKeyPackage | undefined {

@@ -1,5 +1,5 @@
 // KeyPackage (RFC 9420 §10): bytes to facts. Whether one is acceptable is key-package-check's business.
-import { malformed, Reader, type Decoded } from "./codec/reader.ts";
+import { malformed, type Decoded, type Reader } from "./codec/reader.ts";
 import { findExtension, readExtensions, type Extension } from "./extension.ts";
 import { readLeafNode, type Capabilities, type LeafNode, type LeafNodeSource } from "./leaf-node.ts";
 import { decodeMessage } from "./message.ts";

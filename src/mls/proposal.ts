@@ -1,6 +1,6 @@
 // Proposals (RFC 9420 §12.1): bytes to values. Judging them is public-group's business.
 import { malformed, type Reader } from "./codec/reader.ts";
-import { readExtensions, type Extension } from "./extension.ts";
+import { checkContextExtensions, readExtensions, type Extension } from "./extension.ts";
 import { readKeyPackageStruct, type KeyPackage } from "./key-package.ts";
 import { readLeafNode, type LeafNode } from "./leaf-node.ts";
 import { PROPOSAL } from "./registries.ts";
@@ -60,7 +60,7 @@ export function readProposal(reader: Reader): Proposal {
     case PROPOSAL.externalInit:
       return { type: "externalInit", kemOutput: reader.opaque() };
     case PROPOSAL.groupContextExtensions:
-      return { type: "groupContextExtensions", extensions: readExtensions(reader) };
+      return { type: "groupContextExtensions", extensions: readContextExtensions(reader) };
     case PROPOSAL.selfRemove:
       return { type: "selfRemove" };
     default:
@@ -87,6 +87,12 @@ export function readPreSharedKeyId(reader: Reader): PreSharedKeyId {
   const pskEpoch = reader.u64();
   const nonce = reader.opaque();
   return { type: "resumption", usage, pskGroupId, pskEpoch, nonce, bytes: reader.since(start) };
+}
+
+function readContextExtensions(reader: Reader): Extension[] {
+  const extensions = readExtensions(reader);
+  checkContextExtensions(extensions);
+  return extensions;
 }
 
 function readReInit(reader: Reader): ReInit {

@@ -1,17 +1,31 @@
 // Reads the TLS presentation language as MLS uses it (RFC 9420 §2.1): strict, bounded, iterative.
 // Never returns a partial value: a fault leaves by `MalformedBytes`, which `decodeWhole` turns into a value.
 
+export interface Malformed {
+  readonly kind: "malformed";
+  readonly why: string;
+  /** `MALFORMED`, but where RFC 9420 has a rule of its own for the fault. */
+  readonly rule: string;
+  /** Of RFC 9420. */
+  readonly section: string;
+}
+
 /** What every decoder of this folder answers. */
-export type Decoded<T> =
-  { readonly kind: "ok"; readonly value: T } | { readonly kind: "malformed"; readonly why: string };
+export type Decoded<T> = { readonly kind: "ok"; readonly value: T } | Malformed;
 
 /** Leaves a decoder at the first fault. Caught by `decodeWhole` alone. */
 export class MalformedBytes extends Error {
   override readonly name = "MalformedBytes";
+  readonly fault: Malformed;
+
+  constructor(fault: Malformed) {
+    super(fault.why);
+    this.fault = fault;
+  }
 }
 
-export function malformed(why: string): never {
-  throw new MalformedBytes(why);
+export function malformed(why: string, rule = "MALFORMED", section = "2.1"): never {
+  throw new MalformedBytes({ kind: "malformed", why, rule, section });
 }
 
 /**
@@ -25,7 +39,7 @@ export function decodeWhole<T>(input: Uint8Array, read: (reader: Reader) => T): 
     reader.expectEnd();
     return { kind: "ok", value };
   } catch (fault) {
-    if (fault instanceof MalformedBytes) return { kind: "malformed", why: fault.message };
+    if (fault instanceof MalformedBytes) return fault.fault;
     throw fault;
   }
 }

@@ -75,7 +75,6 @@ export function parentHashOf(ciphersuite: Ciphersuite, node: ParentNode, sibling
 
 function readUnmergedLeaves(reader: Reader): readonly number[] {
   const inner = reader.vector();
-  if (inner.done) return NO_LEAVES;
   const leaves: number[] = [];
   let previous = -1;
   while (!inner.done) {
@@ -84,7 +83,7 @@ function readUnmergedLeaves(reader: Reader): readonly number[] {
     leaves.push(leaf);
     previous = leaf;
   }
-  return leaves;
+  return leaves.length === 0 ? NO_LEAVES : leaves;
 }
 
 function vectorSize(length: number): number {

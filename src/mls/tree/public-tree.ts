@@ -110,7 +110,7 @@ export class PublicTree {
   /** Adds a leaf node at the leftmost blank leaf (§12.1.1), extending the tree when there is none. */
   add(leafNode: LeafNode): { readonly tree: PublicTree; readonly leafIndex: number } {
     const leafIndex = this.firstBlankLeaf();
-    const base = leafIndex < this.leafCount ? this : this.#extended();
+    const base = this.withRoomFor(leafIndex);
     const root = replaceLeaf(base.root, leafIndex, leafNode, (parent) => parent && withUnmergedLeaf(parent, leafIndex));
     return { tree: new PublicTree(root, this.hasher), leafIndex };
   }
@@ -160,8 +160,11 @@ export class PublicTree {
     return { tree: new PublicTree(root, this.hasher), leafParentHash: parentHash };
   }
 
-  #extended(): PublicTree {
-    return new PublicTree(branch(undefined, this.root, blankOf(this.root.level)), this.hasher);
+  /** Extends the tree to the right until it has that leaf (§7.7). */
+  withRoomFor(leafIndex: number): PublicTree {
+    let root = this.root;
+    while (leafIndex >= 2 ** root.level) root = branch(undefined, root, blankOf(root.level));
+    return root === this.root ? this : new PublicTree(root, this.hasher);
   }
 
   #holds(leafIndex: number): boolean {

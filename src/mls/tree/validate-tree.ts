@@ -1,7 +1,7 @@
 // Judges a whole public tree as a joiner would (RFC 9420 §12.4.3.1): unmerged leaves, keys, parent hashes.
 // O(leaves · log leaves): for group.create and loading, off the event loop (PROTOCOL M9). Leaf nodes'
 // own validity and signatures are judged elsewhere.
-import { refused, type MlsRefusal } from "../refusal.ts";
+import { Judge, type MlsRefusal } from "../rules.ts";
 import { equalBytes, isHpkeKey } from "../suites.ts";
 import { countWithin, firstAtLeast, parentHashOf, withoutUnmergedLeaves, type ParentNode } from "./parent-node.ts";
 import type { PublicTree } from "./public-tree.ts";
@@ -13,41 +13,33 @@ import type { LeafNode } from "../leaf-node.ts";
 const NO_LEAVES: readonly number[] = [];
 
 /** Undefined when the tree's structure is valid. */
-export function validateTreeStructure(tree: PublicTree): MlsRefusal | undefined {
-  return validateUnmergedLeaves(tree.root, 0, NO_LEAVES) ?? validateKeys(tree) ?? validateParentHashes(tree);
+export function validateTreeStructure(tree: PublicTree, judge: Judge = new Judge()): MlsRefusal | undefined {
+  return (
+    judge.when(!hasValidUnmergedLeaves(tree.root, 0, NO_LEAVES), "UNMERGED_LEAVES") ??
+    validateKeys(tree, judge) ??
+    validateParentHashes(tree, judge)
+  );
 }
 
 /**
  * §12.4.3.1: each entry is a member below its node, and every node between them that is not blank has
  * it too. `inherited` is the list of the nearest node above, restricted to this subtree.
  */
-function validateUnmergedLeaves(
-  subtree: Subtree,
-  firstLeaf: number,
-  inherited: readonly number[],
-): MlsRefusal | undefined {
-  if (isLeaf(subtree)) {
-    return inherited.length > 0 && subtree.leafNode === undefined
-      ? refused("UNMERGED_LEAVES", "12.4.3.1", `leaf ${firstLeaf} is unmerged but blank`)
-      : undefined;
-  }
+function hasValidUnmergedLeaves(subtree: Subtree, firstLeaf: number, inherited: readonly number[]): boolean {
+  if (isLeaf(subtree)) return inherited.length === 0 || subtree.leafNode !== undefined;
   const own = isBranch(subtree) ? subtree.parentNode?.unmergedLeaves : undefined;
   if (own !== undefined) {
-    if (countWithin(own, firstLeaf, firstLeaf + 2 ** subtree.level) !== own.length) {
-      return refused("UNMERGED_LEAVES", "12.4.3.1", "an unmerged leaf is not below its node");
-    }
-    if (!includesAll(own, inherited)) {
-      return refused("UNMERGED_LEAVES", "12.4.3.1", "an unmerged leaf is missing in a node between");
-    }
+    if (countWithin(own, firstLeaf, firstLeaf + 2 ** subtree.level) !== own.length) return false;
+    if (!includesAll(own, inherited)) return false;
   }
   const leaves = own ?? inherited;
-  if (subtree.resolutionSize === 0 && leaves.length === 0) return undefined;
+  if (subtree.resolutionSize === 0 && leaves.length === 0) return true;
   const [left, right] = halves(subtree);
   const middle = firstLeaf + 2 ** left.level;
   const split = firstAtLeast(leaves, middle);
   return (
-    validateUnmergedLeaves(left, firstLeaf, leaves.slice(0, split)) ??
-    validateUnmergedLeaves(right, middle, leaves.slice(split))
+    hasValidUnmergedLeaves(left, firstLeaf, leaves.slice(0, split)) &&
+    hasValidUnmergedLeaves(right, middle, leaves.slice(split))
   );
 }
 
@@ -57,27 +49,26 @@ function includesAll(list: readonly number[], wanted: readonly number[]): boolea
 }
 
 /** §12.4.3.1, §7.3: no encryption key stands twice in the tree, no signature key at two leaves. */
-function validateKeys(tree: PublicTree): MlsRefusal | undefined {
+function validateKeys(tree: PublicTree, judge: Judge): MlsRefusal | undefined {
   const encryptionKeys = new Set<string>();
   const signatureKeys = new Set<string>();
   for (const { node } of nodesOf(tree.root)) {
     const key = keyText(node.encryptionKey);
-    if (encryptionKeys.has(key)) return refused("ENCRYPTION_KEY_REUSED", "7.3", "an encryption key stands twice");
+    const isLeafNode = "signatureKey" in node;
+    const signatureKey = isLeafNode ? keyText(node.signatureKey) : undefined;
+    const refusal =
+      judge.when(encryptionKeys.has(key), "ENCRYPTION_KEY_UNIQUE") ??
+      judge.when(signatureKey !== undefined && signatureKeys.has(signatureKey), "SIGNATURE_KEY_UNIQUE") ??
+      judge.when(!isLeafNode && !isHpkeKey(tree.ciphersuite, node.encryptionKey), "PARENT_KEYS");
+    if (refusal !== undefined) return refusal;
     encryptionKeys.add(key);
-    if ("signatureKey" in node) {
-      const signatureKey = keyText(node.signatureKey);
-      if (signatureKeys.has(signatureKey))
-        return refused("SIGNATURE_KEY_REUSED", "7.3", "a signature key stands twice");
-      signatureKeys.add(signatureKey);
-    } else if (!isHpkeKey(tree.ciphersuite, node.encryptionKey)) {
-      return refused("ENCRYPTION_KEY_INVALID", "5.1.1", "a parent node's key is no key of the suite");
-    }
+    if (signatureKey !== undefined) signatureKeys.add(signatureKey);
   }
   return undefined;
 }
 
 /** §7.9.2: each parent node is chained to exactly one node below it. */
-function validateParentHashes(tree: PublicTree): MlsRefusal | undefined {
+function validateParentHashes(tree: PublicTree, judge: Judge): MlsRefusal | undefined {
   for (const { subtree, firstLeaf } of nodesOf(tree.root)) {
     if (isLeaf(subtree)) continue;
     const node = subtree.parentNode as ParentNode;
@@ -85,9 +76,12 @@ function validateParentHashes(tree: PublicTree): MlsRefusal | undefined {
     const left = { subtree: subtree.left, firstLeaf };
     const right = { subtree: subtree.right, firstLeaf: firstLeaf + half };
     const chained = [chains(tree, node, left, right), chains(tree, node, right, left)].filter(Boolean).length;
-    if (chained !== 1) {
-      return refused("PARENT_HASH", "7.9.2", `parent node ${2 * (firstLeaf + half) - 1} is not parent-hash valid`);
-    }
+    const refusal = judge.when(
+      chained !== 1,
+      "PARENT_HASH",
+      `node ${2 * (firstLeaf + half) - 1} is not parent-hash valid`,
+    );
+    if (refusal !== undefined) return refusal;
   }
   return undefined;
 }
