@@ -249,19 +249,10 @@ function storeEvents(log: Logger, registry: Registry) {
     help: "Calls that the store did not answer.",
     registers,
   });
-  const lineages = new Counter({
-    name: "aegis_lineages_changed_total",
-    help: "Shards whose stored history was lost.",
-    registers,
-  });
   return {
     storeUnavailable(error: unknown) {
       outages.inc();
       log.warn({ err: error }, "the store did not answer");
-    },
-    lineageChanged(shard: number) {
-      lineages.inc();
-      log.error({ shard }, "stored history was lost: the lineage changed");
     },
   };
 }
