@@ -1,128 +1,13 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { AegisError, connect, type AegisClient, type ConnectOptions } from "../../src/client/client.ts";
-import { encodeError, encodeGoaway, encodePing, encodeResult } from "../../src/protocol/frames.ts";
+import { describe, expect } from "vitest";
 import { refuse } from "../../src/protocol/errors.ts";
-import { ScriptedServer } from "../support/scripted-server.ts";
+import { encodeError, encodeGoaway, encodePing, encodeResult } from "../../src/protocol/frames.ts";
+import { failure, test } from "../support/scripted-client.ts";
 
 const clientId = "01890a5d-ac96-774b-bcce-b302099a8057";
 const history = { identities: [{ clientIdentity: Uint8Array.of(1), handle: "alice", from: 5 }] };
 
-let server: ScriptedServer;
-const clients: AegisClient[] = [];
-
-beforeEach(async () => {
-  server = await ScriptedServer.start();
-});
-afterEach(async () => {
-  await Promise.all(clients.splice(0).map((client) => client.close()));
-  await server.stop();
-});
-
-async function connected(options: Partial<ConnectOptions> = {}): Promise<AegisClient> {
-  const client = await connect({ url: server.url, token: "aegis_k_s", ...options });
-  clients.push(client);
-  return client;
-}
-
-async function failure(promise: Promise<unknown>): Promise<AegisError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(AegisError);
-  return error as AegisError;
-}
-
-describe("connecting", () => {
-  test("[C1] [C2] asks for the subprotocol with the token in the upgrade request", async () => {
-    const client = await connected();
-    const { upgrade } = await server.session();
-    expect(upgrade.url).toBe("/v1/ws");
-    expect(upgrade.headers).toMatchObject({ authorization: "Bearer aegis_k_s", "sec-websocket-protocol": "aegis.v1" });
-    expect(upgrade.headers["sec-websocket-extensions"]).toBeUndefined();
-    expect(client.welcome?.limits.inFlightMax).toBe(1024);
-  });
-
-  test("[C2] gives up at once on 401 and 403, and tries again on 429 and 503 after Retry-After", async () => {
-    server.refusals.push({ status: 401 });
-    expect(await failure(connected())).toMatchObject({ reason: "KEY_UNKNOWN", code: "UNAUTHENTICATED" });
-    server.refusals.push({ status: 403 });
-    expect(await failure(connected())).toMatchObject({ reason: "KEY_REVOKED" });
-    expect(server.upgrades).toBe(2);
-    server.refusals.push({ status: 503 }, { status: 429, retryAfter: 1 });
-    const begun = performance.now();
-    await connected();
-    expect(server.upgrades).toBe(5);
-    expect(performance.now() - begun).toBeGreaterThan(990);
-  });
-
-  test("gives up when nobody is reached in time", async () => {
-    const nobody = "ws://127.0.0.1:1";
-    const error = await failure(connected({ url: nobody, connectTimeoutMs: 300 }));
-    expect(error).toMatchObject({ reason: "CONNECTION_CLOSED" });
-    await connected({ url: [nobody, server.url] });
-  });
-
-  test("[C7] connects again after 1012, never after 4501 or 4500", async () => {
-    const client = await connected();
-    const first = await server.session();
-    first.socket.close(1012);
-    const second = await server.session();
-    const pending = failure(client.identity.history({ clientId }));
-    await second.request("identity.history");
-    second.socket.close(4501);
-    expect(await pending).toMatchObject({ reason: "KEY_REVOKED", method: "identity.history" });
-    expect(await client.closed).toMatchObject({ reason: "KEY_REVOKED" });
-    expect(await failure(client.identity.history({ clientId }))).toMatchObject({ reason: "KEY_REVOKED" });
-    expect(server.upgrades).toBe(2);
-  });
-
-  test("closes 4500 on a server that breaks the protocol", async () => {
-    for (const greeting of [encodePing(1), Uint8Array.of(0xc1), Uint8Array.of(0x92, 0x05, 0x01)]) {
-      server.greeting = greeting;
-      expect(await failure(connected())).toMatchObject({ reason: "INTERNAL" });
-      expect(await (await server.session()).closed()).toBe(4500);
-    }
-  });
-
-  test("[C5] answers PING, and gives up a server that is silent", async () => {
-    server.limits = { ...server.limits, heartbeatMs: 100 };
-    await connected();
-    const session = await server.session();
-    session.send(encodePing(7n), encodePing("nonce"));
-    expect(await session.frame("pong")).toMatchObject({ nonce: 7 });
-    expect(await session.frame("pong")).toMatchObject({ nonce: "nonce" });
-    session.socket.pause();
-    await server.session();
-    expect(server.upgrades).toBe(2);
-  });
-
-  test("[C7] after GOAWAY finishes what is in flight, sends nothing new, and moves in the window named", async () => {
-    const client = await connected();
-    const first = await server.session();
-    const [one, two] = [client.identity.history({ clientId }), client.identity.history({ clientId })];
-    const request = await first.request("identity.history");
-    const last = await first.request("identity.history");
-    first.send(encodeResult(request.id, history));
-    await one;
-    const goaway = { reason: "draining", deadlineMs: 5000, reconnectMinMs: 200, reconnectMaxMs: 300 };
-    first.send(encodeGoaway(goaway), encodePing(1));
-    await first.frame("pong");
-    const begun = performance.now();
-    const three = client.identity.history({ clientId });
-    first.send(encodePing(2), encodeResult(last.id, history));
-    await two;
-    expect(await first.closed()).toBe(1000);
-    const second = await server.session();
-    expect(performance.now() - begun).toBeGreaterThan(180);
-    second.send(encodeResult((await second.request("identity.history")).id, history));
-    await three;
-    expect(first.messages.flat().filter(({ type }) => type === "request")).toHaveLength(2);
-  });
-});
-
 describe("calls", () => {
-  test("[C3] calls of one tick share a message, answers may come in any order", async () => {
+  test("[C3] calls of one tick share a message, answers may come in any order", async ({ server, connected }) => {
     const client = await connected();
     const session = await server.session();
     const calls = [1, 2, 3].map((at) => client.keyPool.list({ clientId: clientId.replace("57", `5${at}`) }));
@@ -133,7 +18,10 @@ describe("calls", () => {
     expect(await Promise.all(calls)).toEqual([{ keyPackages: [] }, { keyPackages: [] }, { keyPackages: [] }]);
   });
 
-  test("[T1] a result has its types: epochs are bigints, offsets numbers, nil is absent", async () => {
+  test("[T1] a result has its types: epochs are bigints, offsets numbers, nil is absent", async ({
+    server,
+    connected,
+  }) => {
     const client = await connected();
     const session = await server.session();
     const created = client.group.create({ groupInfo: Uint8Array.of(1), tracking: "ordering" });
@@ -150,7 +38,10 @@ describe("calls", () => {
     expect(await created).toEqual({ groupId: Uint8Array.of(9), epoch: 3n, position: { lineage: "l", offset: 1 } });
   });
 
-  test("[E4] a mutation carries a key of its own, or the caller's; a read carries none", async () => {
+  test("[E4] a mutation carries a key of its own, or the caller's; a read carries none", async ({
+    server,
+    connected,
+  }) => {
     const client = await connected();
     const session = await server.session();
     const clientIdentity = Uint8Array.of(1);
@@ -172,7 +63,7 @@ describe("calls", () => {
       expect(error).toMatchObject({ reason: "HANDLE_TAKEN", retryable: false });
   });
 
-  test("[E5] what is retryable is sent again with the same key and parameters", async () => {
+  test("[E5] what is retryable is sent again with the same key and parameters", async ({ server, connected }) => {
     const client = await connected();
     const session = await server.session();
     const call = client.identity.delete({ clientId });
@@ -189,7 +80,10 @@ describe("calls", () => {
     expect(new Set([first, second, third].map(({ id }) => id)).size).toBe(3);
   });
 
-  test("[G6] what was in flight when the connection broke is sent again in the next session, in order", async () => {
+  test("[G6] what was in flight when the connection broke is sent again in the next session, in order", async ({
+    server,
+    connected,
+  }) => {
     const client = await connected();
     const first = await server.session();
     const calls = [1, 2, 3].map((at) => client.application.delete({ applicationId: clientId.replace("57", `5${at}`) }));
@@ -206,7 +100,10 @@ describe("calls", () => {
     await Promise.all(calls);
   });
 
-  test("[G6] at the deadline a read is DEADLINE_EXCEEDED, a mutation that was sent OUTCOME_UNKNOWN", async () => {
+  test("[G6] at the deadline a read is DEADLINE_EXCEEDED, a mutation that was sent OUTCOME_UNKNOWN", async ({
+    server,
+    connected,
+  }) => {
     const client = await connected();
     const session = await server.session();
     const read = failure(client.identity.history({ clientId }, { ttlMs: 100 }));
@@ -224,7 +121,7 @@ describe("calls", () => {
     expect(await next).toEqual(history);
   });
 
-  test("[G6] a mutation that never left is certainly not applied", async () => {
+  test("[G6] a mutation that never left is certainly not applied", async ({ server, connected }) => {
     const client = await connected();
     const session = await server.session();
     session.send(encodeGoaway({ reason: "draining", deadlineMs: 1, reconnectMinMs: 5000, reconnectMaxMs: 5000 }));
@@ -233,7 +130,7 @@ describe("calls", () => {
     expect(error).toMatchObject({ reason: "DEADLINE_EXCEEDED" });
   });
 
-  test("an aborted call is cancelled at the server", async () => {
+  test("an aborted call is cancelled at the server", async ({ server, connected }) => {
     const client = await connected();
     const session = await server.session();
     const controller = new AbortController();
@@ -245,7 +142,7 @@ describe("calls", () => {
     await expect(client.identity.history({ clientId }, { signal: AbortSignal.abort() })).rejects.toThrow();
   });
 
-  test("[C6] keeps within inFlightMax and messageBytesMax, and bounds what waits", async () => {
+  test("[C6] keeps within inFlightMax and messageBytesMax, and bounds what waits", async ({ server, connected }) => {
     server.limits = { ...server.limits, inFlightMax: 2, messageBytesMax: 1000 };
     const client = await connected({ waitingMax: 2 });
     const session = await server.session();
@@ -271,7 +168,7 @@ describe("calls", () => {
     await all;
   });
 
-  test("close rejects what waits, and says which mutations nobody knows of", async () => {
+  test("close rejects what waits, and says which mutations nobody knows of", async ({ server, connected }) => {
     const client = await connected();
     const session = await server.session();
     const read = failure(client.identity.history({ clientId }));

@@ -1,26 +1,15 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { connect, type AegisClient, type StreamItem } from "../../src/client/client.ts";
+import { describe, expect } from "vitest";
+import type { StreamItem } from "../../src/client/client.ts";
 import { encode } from "../../src/protocol/codec.ts";
 import { refuse } from "../../src/protocol/errors.ts";
 import { encodeError, encodeEventFrame, encodeReset, encodeResult } from "../../src/protocol/frames.ts";
-import { ScriptedServer, type ScriptedSession } from "../support/scripted-server.ts";
+import { test } from "../support/scripted-client.ts";
+import type { ScriptedSession } from "../support/scripted-server.ts";
 
 const clientId = "01890a5d-ac96-774b-bcce-b302099a8057";
 const groupId = Uint8Array.of(1, 2, 3);
 const inbox = { kind: "client", id: clientId } as const;
 const log = { kind: "group", id: groupId } as const;
-
-let server: ScriptedServer;
-let client: AegisClient;
-
-beforeEach(async () => {
-  server = await ScriptedServer.start();
-  client = await connect({ url: server.url, token: "aegis_k_s" });
-});
-afterEach(async () => {
-  await client.close();
-  await server.stop();
-});
 
 const position = (offset: number, lineage = "l") => ({ lineage, offset });
 
@@ -60,7 +49,11 @@ const offsets = (items: readonly StreamItem[]): unknown[] =>
   items.map((item) => (item.kind === "event" ? item.offset : item.reason));
 
 describe("a subscription", () => {
-  test("[S2] [S3] carries typed events of several streams, in order, with their positions", async () => {
+  test("[S2] [S3] carries typed events of several streams, in order, with their positions", async ({
+    server,
+    connected,
+  }) => {
+    const client = await connected();
     const session = await server.session();
     const subscription = client.subscribe();
     const adding = subscription.add([{ ...inbox }, { ...log, after: { epoch: 3 } }]);
@@ -96,7 +89,8 @@ describe("a subscription", () => {
     expect(items[3]).toMatchObject({ type: "of.the.future", body: { x: 1 } });
   });
 
-  test("[S5] gives credit back as its consumer consumes, and not before", async () => {
+  test("[S5] gives credit back as its consumer consumes, and not before", async ({ server, connected }) => {
+    const client = await connected();
     const session = await server.session();
     const subscription = client.subscribe({ messages: 10, bytes: 100_000 });
     void subscription.add([log]);
@@ -118,7 +112,11 @@ describe("a subscription", () => {
     expect(await session.frame("credit")).toMatchObject({ messages: 5 });
   });
 
-  test("[G5] [F03] goes on in another session where it stood: no gap, nothing twice, what is held keeps its room", async () => {
+  test("[G5] [F03] goes on in another session where it stood: no gap, nothing twice, what is held keeps its room", async ({
+    server,
+    connected,
+  }) => {
+    const client = await connected();
     const first = await server.session();
     const subscription = client.subscribe({ messages: 10, bytes: 10_000 });
     const adding = subscription.add([{ ...log, after: "start" }]);
@@ -137,7 +135,8 @@ describe("a subscription", () => {
     expect(offsets(await take(items, 4))).toEqual([3, 4, 5, 6]);
   });
 
-  test("[G5] says what broke while it was away, and by RESET", async () => {
+  test("[G5] says what broke while it was away, and by RESET", async ({ server, connected }) => {
+    const client = await connected();
     const first = await server.session();
     const subscription = client.subscribe();
     void subscription.add([log, inbox]);
@@ -174,7 +173,11 @@ describe("a subscription", () => {
     expect(await again).toMatchObject([{ recovered: true }]);
   });
 
-  test("an add that fails for now is tried again, one that is refused is told, and one in flight outlives the session", async () => {
+  test("an add that fails for now is tried again, one that is refused is told, and one in flight outlives the session", async ({
+    server,
+    connected,
+  }) => {
+    const client = await connected();
     const first = await server.session();
     const subscription = client.subscribe();
     const adding = subscription.add([log, inbox]);
@@ -190,7 +193,8 @@ describe("a subscription", () => {
     expect(await subscription.add([log])).toMatchObject([{ error: { reason: "BAD_PARAMS" } }]);
   });
 
-  test("[S7] acknowledges an inbox, cumulatively, and again after a reconnect", async () => {
+  test("[S7] acknowledges an inbox, cumulatively, and again after a reconnect", async ({ server, connected }) => {
+    const client = await connected();
     const first = await server.session();
     const subscription = client.subscribe();
     void subscription.add([inbox]);
@@ -209,7 +213,8 @@ describe("a subscription", () => {
     expect(await second.frame("ack")).toEqual(ack);
   });
 
-  test("[S4] gives up streams, and ends when it or the client is closed", async () => {
+  test("[S4] gives up streams, and ends when it or the client is closed", async ({ server, connected }) => {
+    const client = await connected();
     const session = await server.session();
     const subscription = client.subscribe();
     void subscription.add([log]);
@@ -231,7 +236,8 @@ describe("a subscription", () => {
     expect(await adding).toMatchObject([{ error: { reason: "CANCELLED" } }]);
   });
 
-  test("ends with the error when the key is revoked", async () => {
+  test("ends with the error when the key is revoked", async ({ server, connected }) => {
+    const client = await connected();
     const session = await server.session();
     const subscription = client.subscribe();
     const waiting = subscription[Symbol.asyncIterator]().next();
