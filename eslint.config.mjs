@@ -5,6 +5,11 @@ import tseslint from "typescript-eslint";
 // shrinks; an entry without a reason, or for a file that is short, fails test/contract/tidiness.test.ts.
 export const longFiles = {};
 
+const restrictedExports = [
+  { selector: "ExportDefaultDeclaration", message: "Named exports only." },
+  { selector: "ExportAllDeclaration", message: "No barrels: import from the file that says it." },
+];
+
 const reasonedDisables = {
   rules: {
     "disable-needs-reason": {
@@ -29,7 +34,7 @@ export default tseslint.config(
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
       "@typescript-eslint/consistent-type-imports": "error",
-      "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
+      "@typescript-eslint/no-confusing-void-expression": "off",
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true, allowBoolean: true }],
       "@typescript-eslint/switch-exhaustiveness-check": ["error", { considerDefaultExhaustiveForUnions: true }],
       "@typescript-eslint/return-await": ["error", "error-handling-correctness-only"],
@@ -56,8 +61,7 @@ export default tseslint.config(
       "prefer-const": "error",
       "no-restricted-syntax": [
         "error",
-        { selector: "ExportDefaultDeclaration", message: "Named exports only." },
-        { selector: "ExportAllDeclaration", message: "No barrels: import from the file that says it." },
+        ...restrictedExports,
         {
           selector: "Program > VariableDeclaration[kind='let']",
           message: "No module-level mutable state: dependencies are arguments.",
@@ -72,6 +76,8 @@ export default tseslint.config(
     files: ["test/**"],
     rules: {
       "max-lines-per-function": "off",
+      // What `beforeAll` makes for a file's tests is declared beside them.
+      "no-restricted-syntax": ["error", ...restrictedExports],
       "@typescript-eslint/no-non-null-assertion": "off",
     },
   },

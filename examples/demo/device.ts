@@ -37,14 +37,18 @@ const capabilities: Capabilities = {
 const hourSeconds = 3600n;
 const lifetimeSeconds = 30n * 24n * hourSeconds;
 
-/** A commit that its author has made but that nobody has accepted yet, with all that the back-end wants beside it. */
-export interface PendingCommit {
+/** A commit that nobody has accepted yet, with all that the back-end wants beside it. */
+export interface PreparedCommit {
   readonly commit: Uint8Array;
-  readonly welcome: Uint8Array | undefined;
+  readonly welcomes: readonly Uint8Array[];
   readonly groupInfo: Uint8Array;
   readonly ratchetTree: Uint8Array;
-  readonly state: ClientState;
 }
+
+export type Received =
+  | { readonly kind: "own" }
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "epoch"; readonly epoch: bigint };
 
 interface OwnKeyPackage {
   readonly publicPackage: KeyPackage;
@@ -57,7 +61,12 @@ export class Device {
   readonly #credential: Credential;
   /** By the hex of their reference, until a Welcome uses them. */
   readonly #keyPackages = new Map<string, OwnKeyPackage>();
+  /** Hex of messages that were sent and have not come back yet. */
+  readonly #sent = new Set<string>();
   #state: ClientState | undefined;
+  #pending: { readonly commit: string; readonly state: ClientState } | undefined;
+  /** MLS state changes with every step, so steps follow one another. */
+  #lastStep: Promise<unknown> = Promise.resolve();
 
   private constructor(name: string, suite: CiphersuiteImpl) {
     this.name = name;
@@ -89,74 +98,88 @@ export class Device {
     return messages;
   }
 
-  async createGroup(groupId: Uint8Array): Promise<{ groupInfo: Uint8Array; ratchetTree: Uint8Array }> {
-    const own = await this.#makeKeyPackage();
-    this.#state = await createGroup(groupId, own.publicPackage, own.privatePackage, [], this.#suite);
-    return await this.#published(this.#state);
+  createGroup(groupId: Uint8Array): Promise<{ groupInfo: Uint8Array; ratchetTree: Uint8Array }> {
+    return this.#step(async () => {
+      const own = await this.#makeKeyPackage();
+      this.#state = await createGroup(groupId, own.publicPackage, own.privatePackage, [], this.#suite);
+      return await this.#published(this.#state);
+    });
   }
 
   /** Joins with the KeyPackage that the Welcome was made for; the tree comes beside it. */
-  async join(welcome: Uint8Array, keyPackageRef: Uint8Array, ratchetTree: Uint8Array): Promise<void> {
-    const message = decode(welcome);
-    const own = this.#keyPackages.get(hex(keyPackageRef));
-    if (message.wireformat !== "mls_welcome" || own === undefined)
-      throw new Error(`${this.name} can't use this Welcome`);
-    const tree = decodeRatchetTree(ratchetTree, 0)?.[0];
-    const { publicPackage, privatePackage } = own;
-    this.#state = await joinGroup(message.welcome, publicPackage, privatePackage, emptyPskIndex, this.#suite, tree);
-    this.#keyPackages.delete(hex(keyPackageRef));
+  join(welcome: Uint8Array, keyPackageRef: Uint8Array, ratchetTree: Uint8Array): Promise<void> {
+    return this.#step(async () => {
+      const message = decode(welcome);
+      const own = this.#keyPackages.get(hex(keyPackageRef));
+      if (message.wireformat !== "mls_welcome" || own === undefined) {
+        throw new Error(`${this.name} can't use this Welcome`);
+      }
+      const tree = decodeRatchetTree(ratchetTree, 0)?.[0];
+      const { publicPackage, privatePackage } = own;
+      this.#state = await joinGroup(message.welcome, publicPackage, privatePackage, emptyPskIndex, this.#suite, tree);
+      this.#keyPackages.delete(hex(keyPackageRef));
+    });
   }
 
-  /** Commits to an update of the own path, and to the changes given. Nothing is taken over before `accepted`. */
-  async commit(changes: { add?: readonly Uint8Array[]; remove?: readonly string[] } = {}): Promise<PendingCommit> {
-    const adds = (changes.add ?? []).map((bytes): Proposal => {
+  /** Commits to an update of the own path and to the changes given. Its epoch begins when it comes back (`receive`). */
+  commit(changes: { add?: readonly Uint8Array[]; remove?: readonly string[] } = {}): Promise<PreparedCommit> {
+    return this.#step(async () => {
+      const adds = (changes.add ?? []).map((bytes): Proposal => {
+        const message = decode(bytes);
+        if (message.wireformat !== "mls_key_package") throw new Error("Not a KeyPackage");
+        return { proposalType: "add", add: { keyPackage: message.keyPackage } };
+      });
+      const removes = (changes.remove ?? []).map((name): Proposal => ({
+        proposalType: "remove",
+        remove: { removed: this.#leafOf(name) },
+      }));
+      const context = { state: this.state, cipherSuite: this.#suite };
+      const made = await createCommit(context, { extraProposals: [...adds, ...removes] });
+      const commit = encodeMlsMessage(made.commit);
+      this.#pending = { commit: hex(commit), state: made.newState };
+      const { welcome } = made;
+      return {
+        commit,
+        welcomes: welcome ? [encodeMlsMessage({ version: "mls10", wireformat: "mls_welcome", welcome })] : [],
+        ...(await this.#published(made.newState)),
+      };
+    });
+  }
+
+  encrypt(text: string): Promise<Uint8Array> {
+    return this.#step(async () => {
+      const made = await createApplicationMessage(this.state, new TextEncoder().encode(text), this.#suite);
+      this.#state = made.newState;
+      const { privateMessage } = made;
+      const bytes = encodeMlsMessage({ version: "mls10", wireformat: "mls_private_message", privateMessage });
+      this.#sent.add(hex(bytes));
+      return bytes;
+    });
+  }
+
+  /** Takes in the group's next message, whoever sent it: a member can't decrypt its own, but knows its bytes. */
+  receive(bytes: Uint8Array): Promise<Received> {
+    return this.#step(async () => {
+      if (this.#sent.delete(hex(bytes))) return { kind: "own" };
+      if (this.#pending?.commit === hex(bytes)) {
+        this.#state = this.#pending.state;
+        this.#pending = undefined;
+        return { kind: "epoch", epoch: this.epoch };
+      }
       const message = decode(bytes);
-      if (message.wireformat !== "mls_key_package") throw new Error("Not a KeyPackage");
-      return { proposalType: "add", add: { keyPackage: message.keyPackage } };
-    });
-    const removes = (changes.remove ?? []).map((name): Proposal => ({
-      proposalType: "remove",
-      remove: { removed: this.#leafOf(name) },
-    }));
-    const made = await createCommit(
-      { state: this.state, cipherSuite: this.#suite },
-      { extraProposals: [...adds, ...removes] },
-    );
-    return {
-      commit: encodeMlsMessage(made.commit),
-      welcome: made.welcome && encodeMlsMessage({ version: "mls10", wireformat: "mls_welcome", welcome: made.welcome }),
-      ...(await this.#published(made.newState)),
-      state: made.newState,
-    };
-  }
-
-  /** The back-end accepted the own commit: its epoch begins. */
-  accepted(pending: PendingCommit): void {
-    this.#state = pending.state;
-  }
-
-  async encrypt(text: string): Promise<Uint8Array> {
-    const made = await createApplicationMessage(this.state, new TextEncoder().encode(text), this.#suite);
-    this.#state = made.newState;
-    return encodeMlsMessage({
-      version: "mls10",
-      wireformat: "mls_private_message",
-      privateMessage: made.privateMessage,
+      if (message.wireformat !== "mls_private_message" && message.wireformat !== "mls_public_message") {
+        throw new Error("Not a message to a group");
+      }
+      const done = await processMessage(message, this.state, emptyPskIndex, acceptAll, this.#suite);
+      this.#state = done.newState;
+      if (done.kind === "applicationMessage") return { kind: "text", text: new TextDecoder().decode(done.message) };
+      // Somebody else's commit won this epoch: the own one is void.
+      this.#pending = undefined;
+      return { kind: "epoch", epoch: this.epoch };
     });
   }
 
-  /** Takes in a message of the group from somebody else; returns the text of an application message. */
-  async receive(bytes: Uint8Array): Promise<string | undefined> {
-    const message = decode(bytes);
-    if (message.wireformat !== "mls_private_message" && message.wireformat !== "mls_public_message") {
-      throw new Error("Not a message to a group");
-    }
-    const done = await processMessage(message, this.state, emptyPskIndex, acceptAll, this.#suite);
-    this.#state = done.newState;
-    return done.kind === "applicationMessage" ? new TextDecoder().decode(done.message) : undefined;
-  }
-
-  get state(): ClientState {
+  private get state(): ClientState {
     if (this.#state === undefined) throw new Error(`${this.name} is in no group`);
     return this.#state;
   }
@@ -168,6 +191,12 @@ export class Device {
   /** Equal for all members of an epoch, and for nobody else (RFC 9420 §8.7). */
   get epochAuthenticator(): string {
     return hex(this.state.keySchedule.epochAuthenticator);
+  }
+
+  #step<T>(work: () => Promise<T>): Promise<T> {
+    const step = this.#lastStep.then(work);
+    this.#lastStep = step.catch(() => undefined); // its caller hears of it; the next step goes on all the same
+    return step;
   }
 
   async #makeKeyPackage(): Promise<OwnKeyPackage> {

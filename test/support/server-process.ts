@@ -2,13 +2,13 @@
 // so. Signals go to that one process; nothing is mocked, nothing of the server is imported.
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { freePort } from "./free-port.ts";
 
-const root = path.resolve(import.meta.dirname, "../..");
+const root = findRoot(import.meta.dirname);
 const readyWithinMs = 30_000;
 const stoppedWithinMs = 20_000;
 const outputCharactersMax = 200_000;
@@ -149,4 +149,12 @@ export class ServerProcess {
     this.#child = undefined;
     return code;
   }
+}
+
+/** The project's folder, from wherever this file was compiled to. */
+function findRoot(folder: string): string {
+  if (existsSync(path.join(folder, "package-lock.json"))) return folder;
+  const parent = path.dirname(folder);
+  if (parent === folder) throw new Error("the project's folder was not found");
+  return findRoot(parent);
 }
