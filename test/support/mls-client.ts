@@ -9,6 +9,7 @@ import {
   createGroupInfoWithExternalPubAndRatchetTree,
   createProposal,
   decodeMlsMessage,
+  defaultCryptoProvider,
   emptyPskIndex,
   encodeMlsMessage,
   generateKeyPackageWithKey,
@@ -16,7 +17,6 @@ import {
   getCiphersuiteImpl,
   joinGroup,
   joinGroupExternal,
-  nobleCryptoProvider,
   processMessage,
   type Capabilities,
   type CiphersuiteImpl,
@@ -35,12 +35,15 @@ import { createGroupInfo } from "ts-mls/createCommit.js";
 import { credentialEncoder } from "ts-mls/credential.js";
 import { makeKeyPackageRef } from "ts-mls/keyPackage.js";
 import { decodeRatchetTree, ratchetTreeEncoder } from "ts-mls/ratchetTree.js";
+import { nodeCryptoProvider } from "./node-crypto-provider.ts";
 
-/** Suites that ts-mls can do here; 3, 4 and 6 want packages that the project does not install. */
 export const CLIENT_CIPHERSUITES = {
   1: "MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519",
   2: "MLS_128_DHKEMP256_AES128GCM_SHA256_P256",
+  3: "MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519",
+  4: "MLS_256_DHKEMX448_AES256GCM_SHA512_Ed448",
   5: "MLS_256_DHKEMP521_AES256GCM_SHA512_P521",
+  6: "MLS_256_DHKEMX448_CHACHA20POLY1305_SHA512_Ed448",
   7: "MLS_256_DHKEMP384_AES256GCM_SHA384_P384",
 } as const satisfies Record<number, CiphersuiteName>;
 export type ClientCiphersuite = keyof typeof CLIENT_CIPHERSUITES;
@@ -50,6 +53,8 @@ export const LAST_RESORT_EXTENSION = 0x000a;
 export interface MlsClientOptions {
   readonly identity: string;
   readonly ciphersuite?: ClientCiphersuite;
+  /** Default "node": node:crypto, all suites. "ts-mls": its own, without 3, 4 and 6. */
+  readonly crypto?: "node" | "ts-mls";
   /** DER certificates, the end entity first: an x509 credential instead of a basic one. */
   readonly certificates?: readonly Uint8Array[];
   readonly signatureKeyPair?: { readonly signKey: Uint8Array; readonly publicKey: Uint8Array };
@@ -101,7 +106,9 @@ export class MlsClient {
   }
 
   static async create(options: MlsClientOptions): Promise<MlsClient> {
-    const impl = await implementationOf(options.ciphersuite ?? 1);
+    const suite = getCiphersuiteFromName(CLIENT_CIPHERSUITES[options.ciphersuite ?? 1]);
+    const provider = options.crypto === "ts-mls" ? defaultCryptoProvider : nodeCryptoProvider;
+    const impl = await getCiphersuiteImpl(suite, provider);
     return new MlsClient(options, impl, options.signatureKeyPair ?? (await impl.signature.keygen()));
   }
 
@@ -346,12 +353,6 @@ export class MlsGroup {
     if (result.kind === "applicationMessage") return { kind: "application", data: result.message };
     return { kind: "handshake", epoch: this.epoch };
   }
-}
-
-/** ts-mls speaks P-256 and the like through pure JavaScript: the noble provider is the portable one. */
-async function implementationOf(ciphersuite: ClientCiphersuite): Promise<CiphersuiteImpl> {
-  const suite = getCiphersuiteFromName(CLIENT_CIPHERSUITES[ciphersuite]);
-  return ciphersuite === 1 ? getCiphersuiteImpl(suite) : getCiphersuiteImpl(suite, nobleCryptoProvider);
 }
 
 async function encodeGroupInfo(

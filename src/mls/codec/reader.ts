@@ -46,7 +46,7 @@ export function decodeWhole<T>(input: Uint8Array, read: (reader: Reader) => T): 
 
 /** A plain Uint8Array with a buffer of its own, also when given a Buffer. */
 export function copyBytes(bytes: Uint8Array): Uint8Array {
-  return Uint8Array.prototype.slice.call(bytes);
+  return new Uint8Array(bytes);
 }
 
 export class Reader {
