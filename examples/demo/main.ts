@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";
 import { connect } from "aegis-mls/client";
 import { ServerProcess } from "../../test/support/server-process.ts";
-import { ApplicationServer, type Registered } from "./application-server.ts";
+import { ApplicationServer } from "./application-server.ts";
 import { agree, foundGroup, race, registerEverybody, removeLaptop, survive, talk } from "./story.ts";
 import { Transcript } from "./transcript.ts";
 
@@ -55,7 +55,7 @@ async function play(): Promise<boolean> {
     say.scene("Identities");
     const cast = await registerEverybody(application);
     say.scene("Key pools");
-    for (const registered of Object.values<Registered>(cast)) await application.fillPool(registered);
+    for (const registered of Object.values(cast)) await application.fillPool(registered);
     say.scene("Keys are fetched, the group is created, the others join");
     await foundGroup(backEnd, application, cast, say);
     say.scene("Two members commit at once");

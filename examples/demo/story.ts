@@ -4,13 +4,7 @@ import type { ApplicationServer, Change, Registered } from "./application-server
 import { short, type Transcript } from "./transcript.ts";
 import { until } from "./until.ts";
 
-export interface Cast {
-  readonly alicePhone: Registered;
-  readonly aliceLaptop: Registered;
-  readonly bob: Registered;
-  readonly carol: Registered;
-  readonly moderator: Registered;
-}
+export type Cast = Readonly<Record<"alicePhone" | "aliceLaptop" | "bob" | "carol" | "moderator", Registered>>;
 
 /** What the story needs of the server's process. */
 export interface Killable {
