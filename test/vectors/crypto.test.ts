@@ -2,10 +2,11 @@
 import { describe, expect, it } from "vitest";
 import { decodeWhole } from "../../src/mls/codec/reader.ts";
 import { readCommit } from "../../src/mls/commit.ts";
-import { proposalRef, readGroupMessage, verifyContentSignature } from "../../src/mls/framing.ts";
+import { proposalRef, readGroupMessage, readPublicMessage, verifyContentSignature } from "../../src/mls/framing.ts";
 import { encodeGroupContext } from "../../src/mls/group-context.ts";
 import { readKeyPackage } from "../../src/mls/key-package.ts";
 import { readProposal } from "../../src/mls/proposal.ts";
+import { confirmedTranscriptHash, interimTranscriptHash } from "../../src/mls/public-group/transcript.ts";
 import { refHash, verifyWithLabel, type Ciphersuite } from "../../src/mls/suites.ts";
 import { readWelcome } from "../../src/mls/welcome.ts";
 import { bytesOf, hexOf, readVectors, vectorsAbsentNote, vectorsPresent } from "../support/vectors.ts";
@@ -62,6 +63,29 @@ describe.skipIf(!vectorsPresent)(`welcome.json: the key packages addressed${vect
     expect(welcome.value.ciphersuite).toBe(suite);
     const refs = welcome.value.secrets.map((secret) => hexOf(secret.keyPackageRef));
     expect(refs).toContain(hexOf(keyPackage.value.ref));
+  });
+});
+
+interface TranscriptCase {
+  cipher_suite: Ciphersuite;
+  authenticated_content: string;
+  interim_transcript_hash_before: string;
+  confirmed_transcript_hash_after: string;
+  interim_transcript_hash_after: string;
+}
+
+// confirmation_key is a secret: the tag itself is not checked.
+describe.skipIf(!vectorsPresent)(`transcript-hashes.json${vectorsAbsentNote}`, () => {
+  const cases = vectorsPresent ? readVectors<TranscriptCase[]>("transcript-hashes.json") : [];
+  it.each(cases.map((test) => [test.cipher_suite, test] as const))("[M3] suite %i", (suite, test) => {
+    // AuthenticatedContent is a PublicMessage but for the wire format before it and the membership tag after it.
+    const bytes = bytesOf(test.authenticated_content);
+    const decoded = decodeWhole(Uint8Array.of(...bytes.subarray(2), 0), readPublicMessage);
+    if (decoded.kind === "malformed" || decoded.value.contentType !== "commit") throw new Error("not decoded");
+    const { confirmationTag } = decoded.value;
+    const confirmed = confirmedTranscriptHash(suite, bytesOf(test.interim_transcript_hash_before), decoded.value);
+    expect(hexOf(confirmed)).toBe(test.confirmed_transcript_hash_after);
+    expect(hexOf(interimTranscriptHash(suite, confirmed, confirmationTag))).toBe(test.interim_transcript_hash_after);
   });
 });
 
