@@ -177,6 +177,10 @@ export class ActorHost implements ActorPort {
   #turn(runner: ShardRunner, live: LiveActor, entry: MailboxEntry, remembered: Mark | undefined): void {
     const { call } = entry;
     if (this.#answerFromMemory(live, entry, remembered)) return;
+    if (call.otherwise !== undefined) {
+      entry.settle({ kind: "refused", refusal: call.otherwise });
+      return;
+    }
     const { clock } = this.#options;
     const now = clock.now();
     const turn = takeTurn(live, call.command, { now, lineage: runner.lineage, directory: live.directory });

@@ -28,6 +28,8 @@ export interface Call {
   readonly to: ActorAddress;
   readonly command: Command;
   readonly key?: IdempotencyKey;
+  /** Only what is remembered under the key is asked for: without it this is the answer, and nothing runs. */
+  readonly otherwise?: Refusal;
   /** Monotonic milliseconds (`performance.now()`) after which nobody waits. */
   readonly deadline: number;
 }

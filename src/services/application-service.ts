@@ -18,6 +18,7 @@ import {
   readCursor,
   readRecord,
   refused,
+  refusedUnlessRemembered,
   settledInTime,
   type ServicePorts,
 } from "./service-ports.ts";
@@ -99,10 +100,10 @@ export class ApplicationService implements Authenticator {
 
   async delete(request: Request, { applicationId }: Params<"application.delete">): Promise<Answer> {
     const { ports, directory } = this.#options;
-    if ((await this.#record(applicationId)) === undefined && request.key === undefined) {
-      return refused("APPLICATION_NOT_FOUND");
-    }
-    const outcome = await ask(ports, request, REGISTRY, { type: "unregister", applicationId }, true);
+    const outcome =
+      (await this.#record(applicationId)) === undefined
+        ? await refusedUnlessRemembered(ports, request, REGISTRY, "APPLICATION_NOT_FOUND")
+        : await ask(ports, request, REGISTRY, { type: "unregister", applicationId }, true);
     if (outcome.kind === "refused") return outcome;
     if (!(await settledInTime(outcome, request.deadline))) return refused("OUTCOME_UNKNOWN");
     directory.forget(applicationId);

@@ -54,6 +54,25 @@ export function ask(
   return ports.actors.call({ to, command, deadline, key: { key, digest: paramsDigest(method, params), secret } });
 }
 
+/**
+ * A refusal that was found before the home was asked. A retry of what was applied there gets its result all
+ * the same, whatever has changed since (E4).
+ */
+export async function refusedUnlessRemembered(
+  ports: ServicePorts,
+  request: Request,
+  to: ActorAddress,
+  reason: Reason,
+  extra?: RefusalExtra,
+): Promise<Applied | Refused> {
+  const otherwise = refuse(reason, extra);
+  const { deadline, key, method, params } = request;
+  if (key === undefined) return { kind: "refused", refusal: otherwise };
+  const secret = "secret" in methods[method];
+  const digest = paramsDigest(method, params);
+  return ports.actors.call({ to, command: { type: "recall" }, deadline, key: { key, digest, secret }, otherwise });
+}
+
 /** Waits until what the actor owed others has arrived; false: the deadline came first. */
 export async function settledInTime(applied: Applied, deadline: number): Promise<boolean> {
   let alarm: NodeJS.Timeout | undefined;
