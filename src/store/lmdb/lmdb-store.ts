@@ -67,8 +67,6 @@ export interface LmdbStoreOptions {
   readonly sabotage?: SabotageSwitches;
 }
 
-const EMPTY = new Uint8Array(0);
-
 /** @throws StoreRefused when the folder is held by another process or was made for another deployment. */
 export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
   mkdirSync(options.path, { recursive: true, mode: 0o700 });
@@ -188,11 +186,13 @@ export class LmdbStore implements Store {
     actor: ActorKey,
     query: { readonly prefix: string; readonly after?: string; readonly limit: number; readonly namesOnly?: boolean },
   ): Promise<{ readonly name: string; readonly bytes: Uint8Array }[]> {
-    const found = this.#reading().entries(partsUnder(shard, actor, query.prefix, query.after), query.limit);
-    return Array.from(found, ({ key, value }) => ({
-      name: nameOf(key),
-      bytes: query.namesOnly === true ? EMPTY : new Uint8Array(value),
-    }));
+    const database = this.#reading();
+    const range = partsUnder(shard, actor, query.prefix, query.after);
+    if (query.namesOnly === true) {
+      return database.keys(range, query.limit).map((key) => ({ name: nameOf(key), bytes: new Uint8Array(0) }));
+    }
+    const found = database.entries(range, query.limit);
+    return Array.from(found, ({ key, value }) => ({ name: nameOf(key), bytes: new Uint8Array(value) }));
   }
 
   async readMarks(shard: Shard, actor: ActorKey, names: readonly string[]): Promise<(Mark | undefined)[]> {

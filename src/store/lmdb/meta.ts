@@ -1,11 +1,11 @@
 // What a data folder says about itself: format, shard count, deployment (F18). Written once.
 import { randomBytes } from "node:crypto";
+import { SHARD_COUNT_MAX } from "../shard-count.ts";
 import { StoreRefused } from "../store.ts";
 import type { Database } from "./database.ts";
 import { metaKey } from "./keys.ts";
 
 const FORMAT = "1";
-export const SHARD_COUNT_MAX = 16_384;
 
 export interface Meta {
   readonly deploymentId: string;

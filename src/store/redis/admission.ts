@@ -1,0 +1,77 @@
+// What every new connection to Redis must pass before it is used: it keeps the durability level and
+// belongs to this deployment (GUARANTEES "Durability levels", F18).
+import { randomBytes } from "node:crypto";
+import { StoreRefused, StoreUnavailable } from "../store.ts";
+import type { RedisConnection, Reply } from "./connection.ts";
+import { CONFIG_READ, type DurabilityDemand, faultsOf } from "./durability-check.ts";
+import type { RedisKeys } from "./keys.ts";
+import { list, numberOf, pairs, textOf } from "./replies.ts";
+
+const FORMAT = "1";
+
+export interface DeploymentDemand {
+  readonly shardCount: number;
+  readonly deployment: string;
+  /** What was there when this process first connected. */
+  readonly knownId: string | undefined;
+}
+
+export interface Deployment {
+  readonly deploymentId: string;
+  /** The store was empty, or another's, although this process had used it before. */
+  readonly historyLost: boolean;
+}
+
+/** @throws StoreRefused saying what to set */
+export async function checkDurability(connection: RedisConnection, demand: DurabilityDemand): Promise<void> {
+  const info = new Map<string, string>();
+  for (const section of ["server", "replication", "cluster"]) {
+    for (const line of textOf(await connection.commandUngated("INFO", section)).split("\r\n")) {
+      const colon = line.indexOf(":");
+      if (colon > 0) info.set(line.slice(0, colon), line.slice(colon + 1));
+    }
+  }
+  const faults = faultsOf({ info, config: await readConfig(connection) }, demand);
+  if (faults.length === 0) return;
+  throw new StoreRefused(`this Redis can't keep durability "${demand.durability}": ${faults.join("; ")}`);
+}
+
+async function readConfig(connection: RedisConnection): Promise<ReadonlyMap<string, string> | undefined> {
+  let reply: Reply;
+  try {
+    reply = await connection.commandUngated("CONFIG", "GET", ...CONFIG_READ);
+  } catch (error) {
+    // NOPERM, or the command is renamed: the operator must answer for it.
+    if (error instanceof StoreUnavailable && /refused with (NOPERM|ERR)/.test(error.message)) return undefined;
+    throw error;
+  }
+  return new Map(pairs(list(reply)).map(([name, value]) => [textOf(name), textOf(value)]));
+}
+
+/** @throws StoreRefused when the prefix is another deployment's, format's or shard count's */
+export async function checkDeployment(
+  connection: RedisConnection,
+  keys: RedisKeys,
+  demand: DeploymentDemand,
+): Promise<Deployment> {
+  const freshId = demand.knownId ?? randomBytes(16).toString("hex");
+  const reply = await connection.scriptUngated(
+    "open-meta",
+    [keys.meta()],
+    [FORMAT, demand.shardCount, freshId, demand.deployment],
+  );
+  const [created, format, shardCount, id, deployment] = list(reply);
+  if (textOf(format) !== FORMAT) {
+    throw new StoreRefused(`the store has format ${textOf(format)}; this version reads ${FORMAT}`);
+  }
+  if (numberOf(shardCount) !== demand.shardCount) {
+    const message = `the store was made with ${numberOf(shardCount)} shards; the configuration says ${demand.shardCount}`;
+    throw new StoreRefused(message);
+  }
+  if (demand.deployment !== "" && textOf(deployment) !== demand.deployment) {
+    throw new StoreRefused("the store's prefix belongs to another deployment");
+  }
+  const deploymentId = textOf(id);
+  const historyLost = demand.knownId !== undefined && (created === 1 || deploymentId !== demand.knownId);
+  return { deploymentId, historyLost };
+}

@@ -1,0 +1,213 @@
+// The one place that speaks to ioredis: one connection, scripts by name, errors without payload.
+// Must never send a command twice or queue one while the connection is down (GUARANTEES rule 2).
+import { Redis } from "ioredis";
+import { StoreRefused, StoreUnavailable } from "../store.ts";
+import type { RedisAddress } from "./redis-url.ts";
+import type { ScriptName } from "./scripts.ts";
+
+/** What Redis answers, in binary. */
+export type Reply = Buffer | number | null | Reply[];
+export type Argument = string | number | Uint8Array;
+
+export interface ConnectionOptions {
+  readonly address: RedisAddress;
+  readonly tlsCa: string | undefined;
+  readonly scripts: ReadonlyMap<ScriptName, string>;
+  readonly commandTimeoutMs: number;
+  readonly connectTimeoutMs: number;
+  /** Commands sent and not yet answered; more are turned away. */
+  readonly inFlightMax: number;
+  /** Runs on every new connection before anyone else may use it. Throws StoreRefused to keep it shut. */
+  readonly admit: (connection: RedisConnection) => Promise<void>;
+  readonly onState: (state: ConnectionState) => void;
+}
+
+export type ConnectionState =
+  | { readonly kind: "up" }
+  | { readonly kind: "down"; readonly reason: string }
+  | { readonly kind: "refused"; readonly reason: string };
+
+type Command = (...parameters: unknown[]) => Promise<Reply>;
+
+/** How often a connection that was not admitted is looked at again. */
+const ADMIT_AGAIN_MS = 2000;
+
+export class RedisConnection {
+  readonly #options: ConnectionOptions;
+  readonly #redis: Redis;
+  readonly #commands: Readonly<Record<string, Command | undefined>>;
+  #state: ConnectionState = { kind: "down", reason: "not yet connected" };
+  #admission: NodeJS.Timeout | undefined;
+  #lastError = "connection closed";
+  #inFlight = 0;
+  #corked = false;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    const { address } = options;
+    this.#redis = new Redis({
+      host: address.host,
+      port: address.port,
+      db: address.db,
+      ...(address.username === undefined ? {} : { username: address.username }),
+      ...(address.password === undefined ? {} : { password: address.password }),
+      ...(address.tls
+        ? { tls: { servername: address.host, ...(options.tlsCa === undefined ? {} : { ca: options.tlsCa }) } }
+        : {}),
+      protocol: 2,
+      disableClientInfo: true,
+      lazyConnect: true,
+      enableOfflineQueue: false,
+      autoResendUnfulfilledCommands: false,
+      maxRetriesPerRequest: 0,
+      connectTimeout: options.connectTimeoutMs,
+      commandTimeout: options.commandTimeoutMs,
+      // A peer that vanished without a word: nothing came although an answer is due.
+      socketTimeout: options.commandTimeoutMs * 2,
+      retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 5), 1000),
+    });
+    for (const [name, lua] of options.scripts) this.#redis.defineCommand(commandName(name), { lua });
+    this.#commands = this.#redis as unknown as Record<string, Command | undefined>;
+    this.#redis.on("ready", () => this.#admit());
+    this.#redis.on("close", () => this.#setState({ kind: "down", reason: this.#lastError }));
+    this.#redis.on("error", (error: Error) => {
+      this.#lastError = reasonOf(error);
+    });
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** Resolves when the first connection is admitted. @throws StoreRefused, StoreUnavailable after the time given */
+  open(timeoutMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const late = setTimeout(() => {
+        finish(() => reject(new StoreUnavailable(`redis can't be reached: ${this.#lastError}`)));
+      }, timeoutMs);
+      const finish = (end: () => void): void => {
+        clearTimeout(late);
+        this.#opening = undefined;
+        end();
+      };
+      this.#opening = (state) => {
+        if (state.kind === "up") finish(resolve);
+        if (state.kind === "refused") finish(() => reject(new StoreRefused(state.reason)));
+      };
+      // Its failure shows in the state; ioredis tries again by itself.
+      this.#redis.connect().catch(() => undefined);
+    });
+  }
+
+  #opening: ((state: ConnectionState) => void) | undefined;
+
+  /** Runs a script; one round trip. @throws StoreUnavailable */
+  script(name: ScriptName, keys: readonly string[], args: readonly Argument[]): Promise<Reply> {
+    return this.#gated(`${commandName(name)}Buffer`, [keys.length, ...keys, ...args]);
+  }
+
+  /** Runs a command. @throws StoreUnavailable */
+  command(name: string, ...args: readonly Argument[]): Promise<Reply> {
+    return this.#gated("callBuffer", [name, ...args]);
+  }
+
+  /** As `script`, before the connection is admitted. */
+  scriptUngated(name: ScriptName, keys: readonly string[], args: readonly Argument[]): Promise<Reply> {
+    return this.#send(`${commandName(name)}Buffer`, [keys.length, ...keys, ...args]);
+  }
+
+  /** As `command`, before the connection is admitted. */
+  commandUngated(name: string, ...args: readonly Argument[]): Promise<Reply> {
+    return this.#send("callBuffer", [name, ...args]);
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#admission);
+    if (this.#redis.status === "end") return;
+    const ended = new Promise<void>((resolve) => this.#redis.once("end", () => resolve()));
+    this.#redis.disconnect();
+    await ended;
+  }
+
+  #gated(method: string, parameters: readonly unknown[]): Promise<Reply> {
+    if (this.#state.kind !== "up") {
+      return Promise.reject(new StoreUnavailable(`redis is not usable: ${this.#state.reason}`));
+    }
+    return this.#send(method, parameters);
+  }
+
+  async #send(method: string, parameters: readonly unknown[]): Promise<Reply> {
+    if (this.#inFlight >= this.#options.inFlightMax) throw new StoreUnavailable("too many commands wait for redis");
+    this.#inFlight += 1;
+    try {
+      this.#cork();
+      const command = this.#commands[method];
+      if (command === undefined) throw new Error(`no such redis command: ${method}`);
+      return await command.apply(this.#redis, parameters.map(asBuffer));
+    } catch (error) {
+      // Not as the cause: ioredis hangs the command's arguments, payload and all, on its errors.
+      throw new StoreUnavailable(`redis: ${reasonOf(error)}`);
+    } finally {
+      this.#inFlight -= 1;
+    }
+  }
+
+  /** What is sent within one turn of the event loop leaves in one write. */
+  #cork(): void {
+    const stream = this.#redis.stream as Redis["stream"] | undefined;
+    if (this.#corked || stream === undefined) return;
+    this.#corked = true;
+    stream.cork();
+    process.nextTick(() => {
+      this.#corked = false;
+      stream.uncork();
+    });
+  }
+
+  #admit(): void {
+    clearTimeout(this.#admission);
+    this.#options.admit(this).then(
+      () => {
+        if (this.#redis.status === "ready") this.#setState({ kind: "up" });
+      },
+      (error: unknown) => {
+        if (error instanceof StoreRefused) this.#setState({ kind: "refused", reason: error.message });
+        else this.#lastError = reasonOf(error);
+        // The operator may have set what was asked for; an outage shows as a new connection.
+        this.#admission = setTimeout(() => {
+          if (this.#redis.status === "ready") this.#admit();
+        }, ADMIT_AGAIN_MS).unref();
+      },
+    );
+  }
+
+  #setState(state: ConnectionState): void {
+    const before = this.#state;
+    this.#state = state;
+    this.#opening?.(state);
+    if (before.kind !== state.kind) this.#options.onState(state);
+  }
+}
+
+/** ioredis sends any other byte array as its decimal text. */
+function asBuffer(parameter: unknown): unknown {
+  if (!(parameter instanceof Uint8Array) || Buffer.isBuffer(parameter)) return parameter;
+  return Buffer.from(parameter.buffer, parameter.byteOffset, parameter.byteLength);
+}
+
+function commandName(name: ScriptName): string {
+  return `aegis${name
+    .split("-")
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .join("")}`;
+}
+
+/** The error's code, or its first word when Redis said it; never arguments. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return "unknown error";
+  const { code } = error as { readonly code?: unknown };
+  if (typeof code === "string") return code;
+  if (error.name === "ReplyError") return `refused with ${/^[A-Z]+/.exec(error.message)?.[0] ?? "an error"}`;
+  // ioredis's own texts about the connection.
+  return error.message.slice(0, 100);
+}

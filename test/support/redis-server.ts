@@ -1,0 +1,131 @@
+// Starts a real Redis for one test: free port, own temporary folder, gone at the end.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export interface RedisServerOptions {
+  /** Default "always". */
+  readonly appendfsync?: "always" | "everysec" | "no";
+  /** Default: a free one. */
+  readonly port?: number;
+  /** More of redis-server's own options, as on its command line. */
+  readonly args?: readonly string[];
+}
+
+export interface RedisServer {
+  readonly url: string;
+  readonly port: number;
+  /** Of the running process; another after `restart`. */
+  readonly pid: number;
+  readonly dir: string;
+  /** Stops it if it runs, and removes its folder. */
+  stop(): Promise<void>;
+  kill9(): Promise<void>;
+  /** Starts it again on the same port and folder. */
+  restart(): Promise<void>;
+  /** SIGSTOP. */
+  pause(): void;
+  /** SIGCONT. */
+  resume(): void;
+}
+
+export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
+  const dir = await mkdtemp(join(tmpdir(), "aegis-redis-"));
+  const port = options.port ?? (await freePort());
+  let child = await launch(dir, port, options);
+  const ended = async (signal: NodeJS.Signals): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const exit = once(child, "exit");
+    child.kill(signal);
+    await exit;
+  };
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    dir,
+    get pid() {
+      return child.pid as number;
+    },
+    async stop() {
+      // A paused process would not hear anything else.
+      await ended("SIGKILL");
+      await rm(dir, { recursive: true, force: true });
+    },
+    kill9: () => ended("SIGKILL"),
+    async restart() {
+      await ended("SIGKILL");
+      child = await launch(dir, port, options);
+    },
+    pause() {
+      child.kill("SIGSTOP");
+    },
+    resume() {
+      child.kill("SIGCONT");
+    },
+  };
+}
+
+async function launch(dir: string, port: number, options: RedisServerOptions): Promise<ChildProcess> {
+  const settings = {
+    port: String(port),
+    bind: "127.0.0.1",
+    dir,
+    save: "",
+    appendonly: "yes",
+    appendfsync: options.appendfsync ?? "always",
+    "maxmemory-policy": "noeviction",
+    loglevel: "warning",
+    daemonize: "no",
+  };
+  const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+  const child = spawn("redis-server", [...args, ...(options.args ?? [])], { stdio: "ignore" });
+  // Nothing outlives the test process, whatever becomes of it.
+  const reap = (): void => {
+    child.kill("SIGKILL");
+  };
+  process.once("exit", reap);
+  child.once("exit", () => process.off("exit", reap));
+  await answering(child, port);
+  return child;
+}
+
+/** Resolves at the first PONG, which Redis gives only when its data is loaded. */
+async function answering(child: ChildProcess, port: number): Promise<void> {
+  const deadline = performance.now() + 20_000;
+  while (performance.now() < deadline) {
+    if (child.exitCode !== null) throw new Error(`redis-server ended with code ${child.exitCode}`);
+    if (await pings(port)) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  child.kill("SIGKILL");
+  throw new Error("redis-server does not answer");
+}
+
+function pings(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    const end = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(500, () => end(false));
+    socket.once("error", () => end(false));
+    socket.once("connect", () => socket.write("PING\r\n"));
+    // A server that wants a password answers too.
+    socket.once("data", (data) => end(/^(\+PONG|-NOAUTH)/.test(data.toString())));
+  });
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  server.close();
+  await once(server, "close");
+  return address.port;
+}
