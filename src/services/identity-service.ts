@@ -20,6 +20,7 @@ import {
   readRecord,
   readRecords,
   refused,
+  refusedUnlessRemembered,
   settledInTime,
   type ActorRecord,
   type ApplicationRequest,
@@ -46,9 +47,11 @@ export class IdentityService {
     const judged = this.#judge(request, params.clientIdentity);
     if (judged.kind === "refused") return judged;
     if (new Set(params.tags).size > TAGS_MAX) return refused("TAGS_LIMIT");
-    const { identities } = request.settings.quotas;
-    if (identities !== null && (await this.#ports.store.countTag(request.applicationId, CLIENTS_LIST)) >= identities) {
-      return refused("QUOTA", { details: { quota: "identities" } });
+    if (await this.#quotaFull(request)) {
+      const handle = { applicationId: request.applicationId, kind: "handle" as const, id: judged.facts.handleId };
+      const details = { quota: "identities" };
+      const before = await refusedUnlessRemembered(this.#ports, request, handle, "QUOTA", { details });
+      if (before.kind === "refused") return before;
     }
     for (let attempt = 1; ; attempt += 1) {
       const outcome = await this.#createOnce(request, judged.facts, params.tags);
@@ -84,17 +87,22 @@ export class IdentityService {
     const id = handleActorId(found.handle, found.domain);
     const record = await readRecord<HandleContext>(this.#ports.store, { applicationId, kind: "handle", id });
     const { clientId, lastClientId } = record?.context ?? {};
-    const candidates = [clientId, lastClientId].filter((candidate) => candidate !== undefined);
-    const addresses = candidates.map((candidate) => ({ applicationId, kind: "identity" as const, id: candidate }));
-    const identities = await readRecords<IdentityContext>(this.#ports.store, addresses);
-    const known = identities.find((identity) => identity?.context.identity !== undefined);
+    const [now, last] = await Promise.all(
+      [clientId, lastClientId].map((candidate) =>
+        candidate === undefined
+          ? undefined
+          : readRecord<IdentityContext>(this.#ports.store, { applicationId, kind: "identity", id: candidate }),
+      ),
+    );
+    // Who only reserves the handle does not hold it, and may never.
+    const holds = now?.state === "active" && now.context.identity?.handleId === id;
+    const known = holds ? now : last;
     if (known === undefined) return refused("HANDLE_NOT_FOUND");
-    const { context, state } = known;
+    const { context } = known;
     const sameCredential =
       params.clientIdentity === undefined ||
       Buffer.from(params.clientIdentity).toString("base64") === context.identity?.credential;
-    const current = state === "active" && context.identity?.handleId === id && sameCredential;
-    return done({ clientId: context.id, version: context.version, current });
+    return done({ clientId: context.id, version: context.version, current: holds && sameCredential });
   }
 
   async history(request: ApplicationRequest, { clientId }: Params<"identity.history">): Promise<Answer> {
@@ -162,14 +170,20 @@ export class IdentityService {
       return ask(this.#ports, request, client, command, true);
     }
     const judged = this.#judge(request, clientIdentity);
-    if (judged.kind === "refused") return judged;
+    if (judged.kind === "refused") {
+      const { reason, details = {} } = judged.refusal;
+      return refusedUnlessRemembered(this.#ports, request, client, reason, { details });
+    }
     const identity = judged.facts;
     const facts = { ...command, identity, judgedVersion: record?.context.version, successor: this.#succeeds(request, current, clientIdentity) };
     if (identity.handleId === current.handleId) return ask(this.#ports, request, client, facts, true);
     const handle = { applicationId: request.applicationId, kind: "handle" as const, id: identity.handleId };
     const proposal = { type: "reserve", clientId, reservation: this.#ports.newId() };
     const reserved = await ask(this.#ports, request, handle, proposal, false);
-    if (reserved.kind === "refused") return reserved;
+    if (reserved.kind === "refused") {
+      if (reserved.refusal.retryable) return reserved;
+      return refusedUnlessRemembered(this.#ports, request, client, reserved.refusal.reason);
+    }
     const { reservation } = reserved.value as { reservation: string };
     const updated = await ask(this.#ports, request, client, { ...facts, reservation }, true);
     if (updated.kind === "refused") await this.#giveBack(request, clientId, reservation, identity.handleId, updated);
@@ -189,6 +203,11 @@ export class IdentityService {
     const command = { type: "settleReservation", reservation, handleId };
     const settled = await ask(this.#ports, request, this.#address(request, clientId), command, false);
     if (settled.kind === "applied") await settledInTime(settled, request.deadline);
+  }
+
+  async #quotaFull({ applicationId, settings }: ApplicationRequest): Promise<boolean> {
+    const { identities } = settings.quotas;
+    return identities !== null && (await this.#ports.store.countTag(applicationId, CLIENTS_LIST)) >= identities;
   }
 
   async #answerSettled(request: ApplicationRequest, outcome: Applied): Promise<Answer> {

@@ -110,15 +110,16 @@ describe("applications", () => {
   test("unknown applications and keys are NOT_FOUND, whichever method asks", async () => {
     const applicationId = randomUUID();
     const { application } = world.operator;
-    for (const call of [
+    const refused = [
       application.get({ applicationId }),
       application.update({ applicationId, settings: {} }),
       application.createKey({ applicationId, scopes: ["group"] }),
       application.listKeys({ applicationId }),
       application.revokeKey({ applicationId, keyId: "nobody" }),
       application.delete({ applicationId }),
-    ]) {
-      expect(await refusal(call)).toMatchObject({ code: "NOT_FOUND", reason: "APPLICATION_NOT_FOUND" });
+    ].map(refusal);
+    for (const error of await Promise.all(refused)) {
+      expect(error).toMatchObject({ code: "NOT_FOUND", reason: "APPLICATION_NOT_FOUND" });
     }
     const known = await world.application();
     const error = await refusal(application.revokeKey({ applicationId: known.applicationId, keyId: "nobody" }));
