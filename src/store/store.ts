@@ -69,7 +69,7 @@ export type Operation =
   | { readonly op: "append"; readonly actor: ActorKey; readonly entry: StreamEntry }
   /** Removes stream entries with an offset below `before`; the next offset is unaffected. */
   | { readonly op: "trim"; readonly actor: ActorKey; readonly before: number }
-  /** Removes the actor's parts and stream; its snapshot (a tombstone, perhaps) stays. */
+  /** Removes the actor's parts and stream entries; its snapshot (a tombstone, perhaps) and its next offset stay. */
   | { readonly op: "purge"; readonly actor: ActorKey }
   /**
    * A mark: a value that expires by itself (idempotency results, used package refs, high-water

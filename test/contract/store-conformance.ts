@@ -7,6 +7,8 @@ import { batchCases } from "./store-batch-cases.ts";
 import type { CaseContext, StoreCase } from "./store-case.ts";
 import { ownershipCases } from "./store-ownership-cases.ts";
 import { readCases } from "./store-read-cases.ts";
+import { tagCases } from "./store-tag-cases.ts";
+import { takeCases } from "./store-take-cases.ts";
 
 export const CONFORMANCE_SHARDS = 128;
 
@@ -17,7 +19,7 @@ export interface StoreHarness {
   dispose(): Promise<void>;
 }
 
-const cases: readonly StoreCase[] = [...ownershipCases, ...batchCases, ...readCases];
+const cases: readonly StoreCase[] = [...ownershipCases, ...batchCases, ...takeCases, ...readCases, ...tagCases];
 
 /** Switches that break a promise, and the case that must notice. */
 const sabotages: readonly { readonly switch: SabotageSwitch; readonly caught: string }[] = [

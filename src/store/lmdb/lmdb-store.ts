@@ -21,36 +21,20 @@ import {
   type Shard,
   type Store,
   StoreUnavailable,
-  type StreamEntry,
-  type StreamHead,
-  type TagEntry,
   type TagWrite,
   type Timer,
 } from "../store.ts";
 import { fenceHolds } from "../batch-judgement.ts";
-import { readHead } from "./batch.ts";
 import { Database } from "./database.ts";
 import { type FolderLock, lockFolder } from "./folder-lock.ts";
 import { GroupWriter } from "./group-writer.ts";
-import {
-  entriesRange,
-  markKey,
-  nameOf,
-  nodeKey,
-  nodesRange,
-  offsetOfEntry,
-  outboxRange,
-  partKey,
-  partsUnder,
-  snapshotKey,
-  timerOf,
-  timersRange,
-} from "./keys.ts";
+import { LmdbReader, readMarksOf } from "./lmdb-reader.ts";
+import { nameOf, nodeKey, outboxRange, partsUnder, snapshotKey, timerOf, timersRange } from "./keys.ts";
 import { emptySome, rangesOfApplication, SWEEP_KEYS_MAX, sweepExpired } from "./maintenance.ts";
 import { openMeta } from "./meta.ts";
 import { claimShard, commitBatch, readOwner, renewLineage } from "./ownership.ts";
-import { decodeEntry, decodeMark, decodeNode, encodeNode } from "./records.ts";
-import { countTag, readTag, writeTags } from "./tag-index.ts";
+import { encodeNode } from "./records.ts";
+import { writeTags } from "./tag-index.ts";
 
 export interface LmdbStoreOptions {
   readonly path: string;
@@ -90,21 +74,19 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
   }
 }
 
-export class LmdbStore implements Store {
+export class LmdbStore extends LmdbReader implements Store {
   readonly shardCount: number;
   readonly deploymentId: string;
-  readonly #database: Database;
   readonly #writer: GroupWriter;
   readonly #lock: FolderLock;
   readonly #sabotage: SabotageSwitches;
   readonly #sweeper: NodeJS.Timeout;
   #sweeping: Promise<void> = Promise.resolve();
-  #closed = false;
 
   constructor(database: Database, lock: FolderLock, options: LmdbStoreOptions, deploymentId: string) {
+    super(database);
     this.shardCount = options.shardCount;
     this.deploymentId = deploymentId;
-    this.#database = database;
     this.#lock = lock;
     this.#sabotage = options.sabotage ?? NO_SABOTAGE;
     this.#writer = new GroupWriter(database, { jobsMax: options.waitingWritesMax ?? 65_536, groupMs: 10 });
@@ -118,28 +100,28 @@ export class LmdbStore implements Store {
   }
 
   async readOwner(shard: Shard): Promise<OwnerRecord | undefined> {
-    return readOwner(this.#reading(), shard)?.record;
+    return readOwner(this.reading(), shard)?.record;
   }
 
   async claim(shard: Shard, seen: Fence | undefined, claimant: Claimant): Promise<ClaimOutcome> {
-    return this.#writer.write(() => claimShard(this.#database, shard, seen, claimant));
+    return this.#writer.write(() => claimShard(this.database, shard, seen, claimant));
   }
 
   async renewLineage(shard: Shard, fence: Fence): Promise<string> {
-    const lineage = await this.#writer.write(() => renewLineage(this.#database, shard, fence, this.#sabotage));
+    const lineage = await this.#writer.write(() => renewLineage(this.database, shard, fence, this.#sabotage));
     if (lineage === undefined) throw new Fenced("the shard has another owner");
     return lineage;
   }
 
   async check(shard: Shard, fence: Fence): Promise<boolean> {
-    return fenceHolds(readOwner(this.#reading(), shard)?.record, fence, this.#sabotage);
+    return fenceHolds(readOwner(this.reading(), shard)?.record, fence, this.#sabotage);
   }
 
   async commit(shard: Shard, fence: Fence, sequence: number, operations: readonly Operation[]): Promise<CommitOutcome> {
     const flaw = flawOfBatch(operations);
     if (flaw !== undefined) return { kind: "invalid", reason: flaw };
     const batch = { fence, sequence, digest: digestOf(operations), operations };
-    return this.#writer.write(() => commitBatch(this.#database, shard, batch, this.#sabotage));
+    return this.#writer.write(() => commitBatch(this.database, shard, batch, this.#sabotage));
   }
 
   async load(shard: Shard, fence: Fence, actor: ActorKey, directoryPrefixes: readonly string[]): Promise<LoadedActor> {
@@ -157,7 +139,7 @@ export class LmdbStore implements Store {
     actor: ActorKey,
     names: readonly string[],
   ): Promise<(Mark | undefined)[]> {
-    return readMarks(this.#readingFenced(shard, fence), shard, actor, names);
+    return readMarksOf(this.#readingFenced(shard, fence), shard, actor, names);
   }
 
   async readOutbox(shard: Shard, fence: Fence, after: string, limit: number): Promise<OutboxEntry[]> {
@@ -169,144 +151,60 @@ export class LmdbStore implements Store {
     return this.#readingFenced(shard, fence).keys(timersRange(shard), limit).map(timerOf);
   }
 
-  async readSnapshots(
-    actors: readonly { readonly shard: Shard; readonly actor: ActorKey }[],
-  ): Promise<(Uint8Array | undefined)[]> {
-    const database = this.#reading();
-    return actors.map(({ shard, actor }) => database.getBytes(snapshotKey(shard, actor)));
-  }
-
-  async readParts(shard: Shard, actor: ActorKey, names: readonly string[]): Promise<(Uint8Array | undefined)[]> {
-    const database = this.#reading();
-    return names.map((name) => database.getBytes(partKey(shard, actor, name)));
-  }
-
-  async listParts(
-    shard: Shard,
-    actor: ActorKey,
-    query: { readonly prefix: string; readonly after?: string; readonly limit: number; readonly namesOnly?: boolean },
-  ): Promise<{ readonly name: string; readonly bytes: Uint8Array }[]> {
-    const database = this.#reading();
-    const range = partsUnder(shard, actor, query.prefix, query.after);
-    if (query.namesOnly === true) {
-      return database.keys(range, query.limit).map((key) => ({ name: nameOf(key), bytes: new Uint8Array(0) }));
-    }
-    const found = database.entries(range, query.limit);
-    return Array.from(found, ({ key, value }) => ({ name: nameOf(key), bytes: new Uint8Array(value) }));
-  }
-
-  async readMarks(shard: Shard, actor: ActorKey, names: readonly string[]): Promise<(Mark | undefined)[]> {
-    return readMarks(this.#reading(), shard, actor, names);
-  }
-
-  async readStream(
-    shard: Shard,
-    actor: ActorKey,
-    query: { readonly after: number; readonly limit: number; readonly bytesMax: number },
-  ): Promise<{ readonly entries: StreamEntry[]; readonly head: StreamHead; readonly lineage: string }> {
-    const database = this.#reading();
-    const entries: StreamEntry[] = [];
-    let bytes = 0;
-    for (const { key, value } of database.entries(entriesRange(shard, actor, query.after + 1), query.limit)) {
-      if (entries.length > 0 && bytes + value.length > query.bytesMax) break;
-      bytes += value.length;
-      entries.push(decodeEntry(offsetOfEntry(key), value));
-    }
-    return { entries, ...this.#headOf(shard, actor) };
-  }
-
-  async readStreamHead(
-    shard: Shard,
-    actor: ActorKey,
-  ): Promise<{ readonly head: StreamHead; readonly lineage: string }> {
-    return this.#headOf(shard, actor);
-  }
-
   async writeTags(write: TagWrite): Promise<void> {
-    await this.#writer.write(() => writeTags(this.#database, write, Date.now()));
-  }
-
-  async readTag(applicationId: string, tag: string, after: string, limit: number): Promise<TagEntry[]> {
-    return readTag(this.#reading(), applicationId, tag, after, limit);
-  }
-
-  async countTag(applicationId: string, tag: string): Promise<number> {
-    return countTag(this.#reading(), applicationId, tag);
+    await this.#writer.write(() => writeTags(this.database, write, Date.now()));
   }
 
   async purgeApplication(applicationId: string): Promise<void> {
     for (const { shard, range } of rangesOfApplication(this.shardCount, applicationId)) {
-      if (this.#reading().keys(range, 1).length === 0) continue;
-      while (!(await this.#writer.write(() => emptySome(this.#database, shard, range))));
+      if (this.reading().keys(range, 1).length === 0) continue;
+      while (!(await this.#writer.write(() => emptySome(this.database, shard, range))));
     }
   }
 
   async heartbeat(node: NodeRecord): Promise<NodeRecord[]> {
-    await this.#writer.write(() => this.#database.put(nodeKey(node.nodeId), encodeNode(node)));
+    await this.#writer.write(() => this.database.put(nodeKey(node.nodeId), encodeNode(node)));
     return this.readNodes();
   }
 
-  async readNodes(): Promise<NodeRecord[]> {
-    return Array.from(this.#reading().entries(nodesRange()), ({ value }) => decodeNode(value));
-  }
-
   async removeNode(nodeId: string): Promise<void> {
-    await this.#writer.write(() => this.#database.remove(nodeKey(nodeId)));
+    await this.#writer.write(() => this.database.remove(nodeKey(nodeId)));
   }
 
   async healthy(): Promise<boolean> {
-    return !this.#closed;
+    return !this.closed;
   }
 
   /** A consistent copy while the store serves. */
   async copyTo(path: string): Promise<void> {
-    await this.#reading().copyTo(path);
+    await this.reading().copyTo(path);
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.closed) return;
+    this.closed = true;
     clearInterval(this.#sweeper);
     await this.#writer.close();
     await this.#sweeping;
-    await this.#database.close();
+    await this.database.close();
     this.#lock.release();
   }
 
-  #reading(): Database {
-    if (this.#closed) throw new StoreUnavailable("the store is closed");
-    return this.#database;
-  }
-
   #readingFenced(shard: Shard, fence: Fence): Database {
-    const database = this.#reading();
+    const database = this.reading();
     if (fenceHolds(readOwner(database, shard)?.record, fence, this.#sabotage)) return database;
     throw new Fenced("the shard has another owner");
-  }
-
-  #headOf(shard: Shard, actor: ActorKey): { readonly head: StreamHead; readonly lineage: string } {
-    const database = this.#reading();
-    return { head: readHead(database, shard, actor), lineage: readOwner(database, shard)?.record.lineage ?? "" };
   }
 
   async #sweep(): Promise<void> {
     let swept = SWEEP_KEYS_MAX;
     try {
-      while (swept === SWEEP_KEYS_MAX && !this.#closed) {
-        swept = await this.#writer.write(() => sweepExpired(this.#database, Date.now()));
+      while (swept === SWEEP_KEYS_MAX && !this.closed) {
+        swept = await this.#writer.write(() => sweepExpired(this.database, Date.now()));
       }
     } catch (error) {
       // Expired marks are never returned, swept or not: the next sweep tries again.
       if (!(error instanceof StoreUnavailable)) throw error;
     }
   }
-}
-
-function readMarks(database: Database, shard: Shard, actor: ActorKey, names: readonly string[]): (Mark | undefined)[] {
-  const now = Date.now();
-  return names.map((name) => {
-    const bytes = database.get(markKey(shard, actor, name));
-    const mark = bytes === undefined ? undefined : decodeMark(bytes);
-    return mark !== undefined && mark.expiresAt > now ? mark : undefined;
-  });
 }

@@ -22,9 +22,6 @@ import {
   type Shard,
   type Store,
   StoreRefused,
-  type StreamEntry,
-  type StreamHead,
-  type TagEntry,
   type TagWrite,
   type Timer,
 } from "../store.ts";
@@ -34,6 +31,7 @@ import { purgeApplication } from "./application-purge.ts";
 import { batchArguments } from "./batch-arguments.ts";
 import { type Argument, RedisConnection, type Reply } from "./connection.ts";
 import { isPrefix, RedisKeys, timerOfMember } from "./keys.ts";
+import { boundsOf, RedisReader } from "./redis-reader.ts";
 import { parseRedisUrl } from "./redis-url.ts";
 import * as replies from "./replies.ts";
 import { loadScripts } from "./scripts.ts";
@@ -99,15 +97,12 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
   return new RedisStore(connection, keys, shardCount, () => known.id ?? "");
 }
 
-export class RedisStore implements Store {
+export class RedisStore extends RedisReader implements Store {
   readonly shardCount: number;
-  readonly #connection: RedisConnection;
-  readonly #keys: RedisKeys;
   readonly #deploymentId: () => string;
 
   constructor(connection: RedisConnection, keys: RedisKeys, shardCount: number, deploymentId: () => string) {
-    this.#connection = connection;
-    this.#keys = keys;
+    super(connection, keys);
     this.shardCount = shardCount;
     this.#deploymentId = deploymentId;
   }
@@ -116,14 +111,9 @@ export class RedisStore implements Store {
     return this.#deploymentId();
   }
 
-  async time(): Promise<number> {
-    const [seconds, micros] = replies.list(await this.#connection.command("TIME"));
-    return replies.numberOf(seconds) * 1000 + Math.floor(replies.numberOf(micros) / 1000);
-  }
-
   async readOwner(shard: Shard): Promise<OwnerRecord | undefined> {
     const fields = ["fence", "nonce", "owner", "address", "lineage", "sequence", "digest"];
-    return replies.ownerOf(replies.list(await this.#connection.command("HMGET", this.#keys.own(shard), ...fields)));
+    return replies.ownerOf(replies.list(await this.connection.command("HMGET", this.keys.own(shard), ...fields)));
   }
 
   async claim(shard: Shard, seen: Fence | undefined, claimant: Claimant): Promise<ClaimOutcome> {
@@ -144,7 +134,7 @@ export class RedisStore implements Store {
   }
 
   async check(shard: Shard, fence: Fence): Promise<boolean> {
-    const reply = await this.#connection.command("HMGET", this.#keys.own(shard), "fence", "nonce");
+    const reply = await this.connection.command("HMGET", this.keys.own(shard), "fence", "nonce");
     const [number, nonce] = replies.list(reply);
     return replies.textOf(number) === String(fence.number) && replies.textOf(nonce) === fence.nonce;
   }
@@ -152,14 +142,14 @@ export class RedisStore implements Store {
   async commit(shard: Shard, fence: Fence, sequence: number, operations: readonly Operation[]): Promise<CommitOutcome> {
     const flaw = flawOfBatch(operations);
     if (flaw !== undefined) return { kind: "invalid", reason: flaw };
-    const { keys, args } = batchArguments(this.#keys, shard, operations);
+    const { keys, args } = batchArguments(this.keys, shard, operations);
     const head = [fence.number, fence.nonce, sequence, digestOf(operations)];
-    const reply = await this.#connection.script("commit", keys, [...head, ...args]);
+    const reply = await this.connection.script("commit", keys, [...head, ...args]);
     return replies.commitOutcomeOf(reply, sequence);
   }
 
   async load(shard: Shard, fence: Fence, actor: ActorKey, directoryPrefixes: readonly string[]): Promise<LoadedActor> {
-    const keys = [this.#keys.own(shard), this.#keys.actor(shard, actor), this.#keys.names(shard, actor)];
+    const keys = [this.keys.own(shard), this.keys.actor(shard, actor), this.keys.names(shard, actor)];
     const bounds = directoryPrefixes.flatMap((prefix) => boundsOf(prefix));
     const [snapshot, ...lists] = await this.#fenced("load", keys, fence, bounds);
     const names = new Set(lists.flatMap((found) => replies.list(found).map(replies.textOf)));
@@ -172,12 +162,12 @@ export class RedisStore implements Store {
     actor: ActorKey,
     names: readonly string[],
   ): Promise<(Mark | undefined)[]> {
-    const keys = [this.#keys.own(shard), ...names.map((name) => this.#keys.mark(shard, actor, name))];
+    const keys = [this.keys.own(shard), ...names.map((name) => this.keys.mark(shard, actor, name))];
     return (await this.#fenced("read-marks", keys, fence, [])).map(replies.markOf);
   }
 
   async readOutbox(shard: Shard, fence: Fence, after: string, limit: number): Promise<OutboxEntry[]> {
-    const keys = [this.#keys.own(shard), this.#keys.outboxIds(shard), this.#keys.outbox(shard)];
+    const keys = [this.keys.own(shard), this.keys.outboxIds(shard), this.keys.outbox(shard)];
     const flat = await this.#fenced("read-outbox", keys, fence, [after === "" ? "-" : `(${after}`, limit]);
     return replies.pairs(flat).map(([id, bytes]) => ({
       id: replies.textOf(id),
@@ -187,67 +177,11 @@ export class RedisStore implements Store {
 
   async readTimers(shard: Shard, fence: Fence, limit: number): Promise<Timer[]> {
     if (limit < 1) return [];
-    const keys = [this.#keys.own(shard), this.#keys.timers(shard)];
+    const keys = [this.keys.own(shard), this.keys.timers(shard)];
     const flat = await this.#fenced("read-timers", keys, fence, [limit - 1]);
     return replies
       .pairs(flat)
       .map(([member, at]) => ({ ...timerOfMember(replies.textOf(member)), at: replies.numberOf(at) }));
-  }
-
-  async readSnapshots(
-    actors: readonly { readonly shard: Shard; readonly actor: ActorKey }[],
-  ): Promise<(Uint8Array | undefined)[]> {
-    return Promise.all(
-      actors.map(async ({ shard, actor }) =>
-        replies.bytesOf(await this.#connection.command("HGET", this.#keys.actor(shard, actor), "s")),
-      ),
-    );
-  }
-
-  async readParts(shard: Shard, actor: ActorKey, names: readonly string[]): Promise<(Uint8Array | undefined)[]> {
-    if (names.length === 0) return [];
-    const reply = await this.#connection.command("HMGET", this.#keys.parts(shard, actor), ...names);
-    return replies.list(reply).map(replies.bytesOf);
-  }
-
-  async listParts(
-    shard: Shard,
-    actor: ActorKey,
-    query: { readonly prefix: string; readonly after?: string; readonly limit: number; readonly namesOnly?: boolean },
-  ): Promise<{ readonly name: string; readonly bytes: Uint8Array }[]> {
-    const keys = [this.#keys.names(shard, actor), this.#keys.parts(shard, actor)];
-    const [lower, upper] = boundsOf(query.prefix);
-    const from = query.after !== undefined && query.after >= query.prefix ? `(${query.after}` : lower;
-    const bytesToo = query.namesOnly === true ? 0 : 1;
-    const flat = replies.list(await this.#connection.script("list-parts", keys, [from, upper, query.limit, bytesToo]));
-    return replies.pairs(flat).map(([name, bytes]) => ({
-      name: replies.textOf(name),
-      bytes: replies.bytesOf(bytes) ?? new Uint8Array(0),
-    }));
-  }
-
-  async readMarks(shard: Shard, actor: ActorKey, names: readonly string[]): Promise<(Mark | undefined)[]> {
-    if (names.length === 0) return [];
-    const keys = names.map((name) => this.#keys.mark(shard, actor, name));
-    return replies.list(await this.#connection.command("MGET", ...keys)).map(replies.markOf);
-  }
-
-  async readStream(
-    shard: Shard,
-    actor: ActorKey,
-    query: { readonly after: number; readonly limit: number; readonly bytesMax: number },
-  ): Promise<{ readonly entries: StreamEntry[]; readonly head: StreamHead; readonly lineage: string }> {
-    const keys = [this.#keys.own(shard), this.#keys.actor(shard, actor), this.#keys.stream(shard, actor)];
-    const args = [query.after, query.limit, query.bytesMax];
-    return replies.streamOf(await this.#connection.script("read-stream", keys, args));
-  }
-
-  async readStreamHead(
-    shard: Shard,
-    actor: ActorKey,
-  ): Promise<{ readonly head: StreamHead; readonly lineage: string }> {
-    const { head, lineage } = await this.readStream(shard, actor, { after: 0, limit: 0, bytesMax: 0 });
-    return { head, lineage };
   }
 
   async writeTags(write: TagWrite): Promise<void> {
@@ -255,56 +189,32 @@ export class RedisStore implements Store {
     const dead = new Set(write.removed.filter((tag) => !live.has(tag)));
     const tags = JSON.stringify(write.tags);
     const writeOne = (tag: string, value: string): Promise<Reply> => {
-      const keys = this.#keys.tag(write.applicationId, tag);
+      const keys = this.keys.tag(write.applicationId, tag);
       const args = [write.clientId, write.version, value, TAG_TOMBSTONE_MS];
-      return this.#connection.script("write-tag", [keys.entries, keys.live, keys.dead], args);
+      return this.connection.script("write-tag", [keys.entries, keys.live, keys.dead], args);
     };
     await Promise.all([...[...live].map((tag) => writeOne(tag, tags)), ...[...dead].map((tag) => writeOne(tag, ""))]);
   }
 
-  async readTag(applicationId: string, tag: string, after: string, limit: number): Promise<TagEntry[]> {
-    const keys = this.#keys.tag(applicationId, tag);
-    const args = [after === "" ? "-" : `(${after}`, limit];
-    return replies.tagEntriesOf(await this.#connection.script("read-tag", [keys.entries, keys.live], args));
-  }
-
-  async countTag(applicationId: string, tag: string): Promise<number> {
-    return replies.numberOf(await this.#connection.command("ZCARD", this.#keys.tag(applicationId, tag).live));
-  }
-
   purgeApplication(applicationId: string): Promise<void> {
-    return purgeApplication(this.#connection, this.#keys, this.shardCount, applicationId);
+    return purgeApplication(this.connection, this.keys, this.shardCount, applicationId);
   }
 
   async heartbeat(node: NodeRecord): Promise<NodeRecord[]> {
     // Both leave in one write, and one connection keeps their order.
     const [, nodes] = await Promise.all([
-      this.#connection.command("HSET", this.#keys.nodes(), node.nodeId, JSON.stringify(node)),
+      this.connection.command("HSET", this.keys.nodes(), node.nodeId, JSON.stringify(node)),
       this.readNodes(),
     ]);
     return nodes;
   }
 
-  async readNodes(): Promise<NodeRecord[]> {
-    const values = replies.list(await this.#connection.command("HVALS", this.#keys.nodes()));
-    return values.map((value) => JSON.parse(replies.textOf(value)) as NodeRecord);
-  }
-
   async removeNode(nodeId: string): Promise<void> {
-    await this.#connection.command("HDEL", this.#keys.nodes(), nodeId);
-  }
-
-  async healthy(): Promise<boolean> {
-    try {
-      return replies.textOf(await this.#connection.command("PING")) === "PONG";
-    } catch {
-      // Whatever it was, the store did not answer.
-      return false;
-    }
+    await this.connection.command("HDEL", this.keys.nodes(), nodeId);
   }
 
   close(): Promise<void> {
-    return this.#connection.close();
+    return this.connection.close();
   }
 
   /** What follows the script's leading 1. @throws Fenced when it answers 0 */
@@ -315,7 +225,7 @@ export class RedisStore implements Store {
     args: readonly Argument[],
   ): Promise<Reply[]> {
     const [code, ...rest] = replies.list(
-      await this.#connection.script(name, keys, [fence.number, fence.nonce, ...args]),
+      await this.connection.script(name, keys, [fence.number, fence.nonce, ...args]),
     );
     if (code !== 1) throw new Fenced("the shard has another owner");
     return rest;
@@ -328,28 +238,21 @@ export class RedisStore implements Store {
     args: readonly Argument[],
     decode: (reply: Reply) => T | undefined,
   ): Promise<T> {
-    const once = this.#keys.once(shard);
+    const once = this.keys.once(shard);
     // A new lineage always needs them; a claim only when the record is lost.
     let actors = name === "claim" ? [] : await this.#membersOf(once);
     for (;;) {
-      const partKeys = actors.flatMap((actor) => [this.#keys.parts(shard, actor), this.#keys.names(shard, actor)]);
-      const keys = [this.#keys.own(shard), once, ...partKeys];
-      const decoded = decode(await this.#connection.script(name, keys, args));
+      const partKeys = actors.flatMap((actor) => [this.keys.parts(shard, actor), this.keys.names(shard, actor)]);
+      const keys = [this.keys.own(shard), once, ...partKeys];
+      const decoded = decode(await this.connection.script(name, keys, args));
       if (decoded !== undefined) return decoded;
       actors = await this.#membersOf(once);
     }
   }
 
   async #membersOf(key: string): Promise<ActorKey[]> {
-    return replies.list(await this.#connection.command("SMEMBERS", key)).map(replies.textOf);
+    return replies.list(await this.connection.command("SMEMBERS", key)).map(replies.textOf);
   }
 }
 
 const TAG_TOMBSTONE_MS = 24 * 60 * 60 * 1000;
-
-/** ZRANGEBYLEX bounds of the ASCII names that begin with a prefix. */
-function boundsOf(prefix: string): [string, string] {
-  if (prefix === "") return ["-", "+"];
-  const last = prefix.charCodeAt(prefix.length - 1);
-  return [`[${prefix}`, `(${prefix.slice(0, -1)}${String.fromCharCode(last + 1)}`];
-}
