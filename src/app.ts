@@ -1,6 +1,7 @@
 // The one place that wires everything: store, actors, services, transport, and the order in which they
 // start and stop. Decides nothing else.
 import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { ActorHost } from "./actors/actor-host.ts";
 import { shardOf } from "./actors/actor-address.ts";
 import { machineCatalogue } from "./actors/machine-catalogue.ts";
@@ -23,7 +24,8 @@ import type { DeploymentSecrets } from "./services/deployment-secrets.ts";
 import type { ServicePorts } from "./services/service-ports.ts";
 import { StreamService } from "./services/stream-service.ts";
 import { TagDirectory } from "./services/tag-directory.ts";
-import { openLmdbStore } from "./store/lmdb/lmdb-store.ts";
+import { openStore } from "./store/open-store.ts";
+import type { SabotageSwitches } from "./store/sabotage.ts";
 import type { Store } from "./store/store.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { startAdminServer, type AdminServer } from "./transport/admin-server.ts";
@@ -50,13 +52,13 @@ export interface App {
 
 const CLOCK_RESYNC_MS = 10_000;
 const HEARTBEAT_MS = 1_000;
-const NODE_SILENCE_MS = 3_000;
+const NODE_SILENCE_MS = 2_000;
 const SEAL_CONTEXT = "idempotency result";
 
 /** @throws StoreRefused when the store can't keep what the configuration promises */
 export async function startApp(options: AppOptions): Promise<App> {
-  const { config, telemetry } = options;
-  const store = await openStore(config);
+  const { telemetry } = options;
+  const store = await openConfigured(options);
   try {
     return await serve(options, store);
   } catch (error) {
@@ -66,9 +68,18 @@ export async function startApp(options: AppOptions): Promise<App> {
   }
 }
 
-function openStore({ store, durability, shards }: Config): Promise<Store> {
-  if (store.kind !== "lmdb") throw new Error("the Redis driver is not here yet");
-  return openLmdbStore({ path: store.path, durability, shardCount: shards });
+function openConfigured({ config, telemetry, sabotage }: AppOptions): Promise<Store> {
+  const { store, durability, shards, prefix, assumeDurability, redisCaFile, limits } = config;
+  return openStore(store.kind === "lmdb" ? `lmdb:${store.path}` : store.url, {
+    durability,
+    shardCount: shards,
+    prefix,
+    assumeDurability: assumeDurability === "yes",
+    commandTimeoutMs: limits.storeTimeoutMs,
+    onEvent: telemetry.storeEvent,
+    ...(redisCaFile === undefined ? {} : { tlsCa: readFileSync(redisCaFile, "utf8") }),
+    ...(sabotage === undefined ? {} : { sabotage: sabotage as SabotageSwitches }),
+  });
 }
 
 async function serve(options: AppOptions, store: Store): Promise<App> {
@@ -79,7 +90,8 @@ async function serve(options: AppOptions, store: Store): Promise<App> {
     nodeId,
     address,
     heartbeatMs: HEARTBEAT_MS,
-    silenceMs: NODE_SILENCE_MS,
+    // The embedded store's folder is locked: whoever is recorded there is gone.
+    silenceMs: config.store.kind === "lmdb" ? 0 : NODE_SILENCE_MS,
     onBeatFailed: telemetry.storeUnavailable,
   });
   await membership.start();
@@ -124,11 +136,8 @@ function startHost(
     catalogue: machineCatalogue,
     limits: config.limits,
     events: telemetry,
-    published: (actor, lineage, entries) => {
-      delivery.published(actor, lineage, entries);
-      // A closed group's stream is gone with its last event.
-      if (entries.at(-1)?.type === "closed") delivery.purged(actor);
-    },
+    published: (actor, lineage, entries) => delivery.published(actor, lineage, entries),
+    purged: (actor) => delivery.purged(actor),
     seal: (plain) => seal(plain, SEAL_CONTEXT),
     open: (sealed) => open(sealed, SEAL_CONTEXT),
     ...(sabotage === undefined ? {} : { sabotage }),

@@ -90,6 +90,12 @@ export const SERVER_SETTINGS = {
     "What a reply waits for: the store's answer (memory) or the synced disk (fsync).",
     { flag: "durability" },
   ),
+  assumeDurability: oneOf(
+    ["no", "yes"],
+    "no",
+    "The operator answers for Redis keeping the durability level, where its configuration can't be read (CONFIG is often off in hosted Redis).",
+  ),
+  redisCaFile: text(/^.+$/s, "a path", undefined, "PEM file of the authority that signed a rediss:// server's certificate."),
   shards: wholeNumber(
     "shards",
     1,

@@ -2,6 +2,7 @@
 // should know, logs it. Never receives MLS bytes, tokens, tags or handles, and would redact them.
 import pino, { type DestinationStream, type Logger } from "pino";
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { StoreEvent } from "./store/store-event.ts";
 import { describeError } from "./describe-error.ts";
 
 export interface TelemetryOptions {
@@ -250,6 +251,10 @@ function storeEvents(log: Logger, registry: Registry) {
     registers,
   });
   return {
+    /** What the Redis driver went through by itself: a connection lost, found again, a server refused. */
+    storeEvent(event: StoreEvent) {
+      log.warn({ event }, "the store");
+    },
     storeUnavailable(error: unknown) {
       outages.inc();
       log.warn({ err: error }, "the store did not answer");

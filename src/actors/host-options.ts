@@ -48,6 +48,8 @@ export interface HostOptions {
   readonly events: HostEvents;
   /** Called after durability, in order for each actor. */
   published(actor: ActorKey, lineage: string, entries: readonly StreamEntry[]): void;
+  /** Called after durability, behind `published` of the same turn: the actor's stream is gone for good. */
+  purged(actor: ActorKey): void;
   /** Encrypts what is remembered of results that hold a secret (E4). */
   readonly seal: (plain: Uint8Array) => Uint8Array;
   readonly open: (sealed: Uint8Array) => Uint8Array;

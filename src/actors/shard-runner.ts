@@ -183,6 +183,11 @@ export class ShardRunner {
     return outcome.receipt;
   }
 
+  #publish({ live, turn }: Batch["releases"][number]): void {
+    if (turn.appended.length > 0) this.#options.published(live.key, this.lineage, turn.appended);
+    if (turn.operations.some(({ op }) => op === "purge")) this.#options.purged(live.key);
+  }
+
   /** The gate: per turn, first the reply, then its events, then its messages to other actors. */
   #release(batch: Batch, receipt: Receipt): void {
     let taken = 0;
@@ -192,9 +197,7 @@ export class ShardRunner {
       this.#scheduleTimers(release.live.key, release.turn);
       this.#outbox.add(release.turn.outbox);
       this.#answer(release, bytes);
-      if (release.turn.appended.length > 0) {
-        this.#options.published(release.live.key, this.lineage, release.turn.appended);
-      }
+      this.#publish(release);
     }
   }
 
@@ -262,9 +265,7 @@ export class ShardRunner {
         const bytes = claimed.receipt.taken.slice(taken, taken + release.turn.takes.length);
         taken += release.turn.takes.length;
         this.#answer(release, bytes);
-        if (release.turn.appended.length > 0) {
-          this.#options.published(release.live.key, this.lineage, release.turn.appended);
-        }
+        this.#publish(release);
       }
       return;
     }

@@ -31,8 +31,6 @@ export interface ConnectionHandler {
   idle(): boolean;
 }
 
-/** A session that lasted so long was a success: the back-off begins anew. */
-const STEADY_MS = 5000;
 /** A pong may take so long, or as long as the server's heartbeat if that is shorter. */
 const PONG_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 2000;
@@ -41,7 +39,8 @@ const DECODE_LIMITS = { depthMax: 24, elementsMax: 4_000_000 };
 
 interface Session {
   readonly welcome: Welcome;
-  readonly openedAt: number;
+  /** It answered something: the server works, so the pauses begin anew. */
+  served: boolean;
   heardAt: number;
   /** After GOAWAY: nothing new is sent. */
   draining: boolean;
@@ -140,6 +139,7 @@ export class Connection {
     else if (frame.type === "ping") this.send(encodePong(frame.nonce));
     else if (frame.type === "goaway") this.#drain(frame);
     else if (frame.type !== "pong") {
+      if (frame.type === "response") this.#session.served = true;
       this.#handler.frame(frame);
       this.#leaveWhenIdle();
     }
@@ -147,7 +147,7 @@ export class Connection {
 
   #opened(welcome: Welcome): void {
     const now = performance.now();
-    this.#session = { welcome, openedAt: now, heardAt: now, draining: false };
+    this.#session = { welcome, served: false, heardAt: now, draining: false };
     this.#writer = new FrameWriter(this.#socket as WebSocket, {
       messageBytesMax: welcome.limits.messageBytesMax,
       unsentBytesMax: this.#settings.unsentBytesMax,
@@ -207,7 +207,7 @@ export class Connection {
     this.#socket = undefined;
     this.#writer = undefined;
     if (session !== undefined) {
-      if (performance.now() - session.openedAt > STEADY_MS) this.#attempt = 0;
+      if (session.served) this.#attempt = 0;
       this.#handler.lost();
       if (!shouldReconnect(code)) this.#end(closeError(code));
     }

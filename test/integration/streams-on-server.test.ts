@@ -143,6 +143,16 @@ describe("an inbox on the whole server", () => {
     expect(client.offsets(stream)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     for (const { socket } of [client, operator]) socket.terminate();
   });
+
+  it("[G5] says CLOSED when its client is deleted", async () => {
+    const { client, operator } = await newApplication();
+    const clientId = await newClient(client, "carol");
+    const { stream } = await attach(client, clientId);
+    await result(client, "identity.delete", { clientId });
+    const reset = await client.until(() => client.of("reset")[0], "the reset");
+    expect(reset).toMatchObject({ stream, reason: "CLOSED" });
+    for (const { socket } of [client, operator]) socket.terminate();
+  });
 });
 
 describe("a key on the whole server", () => {
