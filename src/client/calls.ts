@@ -6,6 +6,9 @@ import { AegisError, localError, type CallFacts } from "./aegis-error.ts";
 import { fullJitterMs, retryBackoffMs } from "./backoff.ts";
 import type { Exchanges } from "./exchanges.ts";
 
+/** The server answers by the deadline: its word is better than none, so it may travel for so long. */
+const DEADLINE_GRACE_MS = 250;
+
 /** What calls need of the connection. */
 export interface CallChannel {
   readonly open: boolean;
@@ -98,7 +101,7 @@ export class Calls {
       attempts: 0,
       unsure: false,
     };
-    call.deadlineTimer = setTimeout(() => this.#expire(call), request.ttlMs);
+    call.deadlineTimer = setTimeout(() => this.#expire(call), request.ttlMs + DEADLINE_GRACE_MS);
     request.signal?.addEventListener("abort", call.aborted, { once: true });
     this.#all.add(call);
     this.#waiting.add(call);

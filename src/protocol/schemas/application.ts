@@ -138,7 +138,7 @@ export const settingMeanings = {
   ciphersuites: "allowed, of 1–7, in the order preferred by claims",
   keyPackageLifetimeMaxMs: "greatest width of a KeyPackage's lifetime; nil: no limit",
   keyPoolTarget: "packages a queue should hold",
-  keyPoolLow: "at or below: `keyPool.low` to the inbox",
+  keyPoolLow: "a queue that falls to it puts `keyPool.low` into the inbox",
   keyPoolMax: "packages a queue can hold",
   claimsPerHour: "by one requester (or session, if none is named) on one client",
   externalJoin: "`members`: resync of members only; `none`; `open`",

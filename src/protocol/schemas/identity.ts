@@ -15,18 +15,24 @@ import {
   uuid,
 } from "./primitives.ts";
 
-export const identityCauses = [
-  "type_unsupported",
-  "malformed",
-  "chain_invalid",
-  "expired",
-  "not_yet_valid",
-  "unknown_root",
-  "name_forbidden",
-  "handle_missing",
-  "handle_not_utf8",
-] as const;
-export const identityCause = z.enum(identityCauses).meta({ title: "identityCause" });
+/** Why a credential is not accepted: `details.cause` of IDENTITY_INVALID. */
+export const identityCauseMeanings = {
+  type_unsupported: "the credential's type is not the identity provider's",
+  malformed: "the bytes are no Credential, or hold more than one",
+  chain_invalid: "the certificate chain does not verify",
+  expired: "a certificate has expired",
+  not_yet_valid: "a certificate is not valid yet",
+  unknown_root: "the chain leads to none of the trust anchors",
+  name_forbidden: "a name holds a character that handles do not have",
+  handle_missing: "there is no name to make a handle of",
+  handle_not_utf8: "a basic identity is not UTF-8",
+} as const;
+
+export type IdentityCause = keyof typeof identityCauseMeanings;
+
+export const identityCause = z
+  .enum(Object.keys(identityCauseMeanings) as IdentityCause[])
+  .meta({ title: "identityCause" });
 
 export const clientRecord = map({
   clientId: uuid,
@@ -109,6 +115,5 @@ export const identityValidate = {
 };
 export const identityDelete = { params: map({ clientId: uuid }), result: map({}) };
 
-export type IdentityCause = (typeof identityCauses)[number];
 export type ClientRecord = z.output<typeof clientRecord>;
 export type TagChange = z.output<typeof tagChange>;

@@ -43,40 +43,42 @@ export function isMap(value: unknown): value is Record<string, unknown> {
 
 /** An unsigned integer up to `max` (at most 2^53 - 1) as a number. */
 export function uint(max: number = Number.MAX_SAFE_INTEGER, min = 0) {
-  const message =
-    max === Number.MAX_SAFE_INTEGER && min === 0
-      ? "expected an unsigned integer"
-      : `expected an integer from ${min} to ${max}`;
-  return z.union([z.number(), z.bigint()], { error: message }).transform((value, context): number => {
-    const number = Number(value);
-    if (!Number.isSafeInteger(number) || number < min || number > max) {
-      context.addIssue({ code: "custom", message });
-      return z.NEVER;
-    }
-    return number === 0 ? 0 : number;
-  });
+  const bounds = max === Number.MAX_SAFE_INTEGER ? (min === 0 ? "" : ` (≥ ${min})`) : ` (${min}–${max})`;
+  const message = `expected an unsigned integer${bounds}`;
+  return z
+    .union([z.number(), z.bigint()], { error: message })
+    .transform((value, context): number => {
+      const number = Number(value);
+      if (!Number.isSafeInteger(number) || number < min || number > max) {
+        context.addIssue({ code: "custom", message });
+        return z.NEVER;
+      }
+      return number === 0 ? 0 : number;
+    })
+    .meta({ title: `uint${bounds}` });
 }
 
 /** UTF-8 text of `min` to `max` bytes. */
 export function text(min: number, max: number) {
   const message = `expected a string of ${min} to ${max} bytes`;
-  return z.string(message).refine((value) => {
-    // A UTF-16 unit is at most three bytes of UTF-8, so most strings need no count.
-    if (value.length > max) return false;
-    const bytes = value.length * 3 <= max ? value.length : Buffer.byteLength(value, "utf8");
-    return bytes >= min && bytes <= max;
-  }, message);
+  return z
+    .string(message)
+    .refine((value) => {
+      // A UTF-16 unit is at most three bytes of UTF-8, so most strings need no count.
+      if (value.length > max) return false;
+      const bytes = value.length * 3 <= max ? value.length : Buffer.byteLength(value, "utf8");
+      return bytes >= min && bytes <= max;
+    }, message)
+    .meta({ title: `string (${min}–${max} bytes)` });
 }
 
 export function binary(min: number, max: number = Number.MAX_SAFE_INTEGER) {
-  const message =
-    max === Number.MAX_SAFE_INTEGER
-      ? `expected bin${min > 0 ? ` of at least ${min} bytes` : ""}`
-      : `expected bin of ${min} to ${max} bytes`;
-  return z.custom<Uint8Array>(
-    (value) => value instanceof Uint8Array && value.length >= min && value.length <= max,
-    message,
-  );
+  const unbounded = max === Number.MAX_SAFE_INTEGER;
+  const bounds = unbounded ? (min === 0 ? "" : ` (≥ ${min} bytes)`) : ` (${min}–${max} bytes)`;
+  const message = `expected bin${bounds}`;
+  return z
+    .custom<Uint8Array>((value) => value instanceof Uint8Array && value.length >= min && value.length <= max, message)
+    .meta({ title: `bin${bounds}` });
 }
 
 export function list<T extends z.ZodType>(item: T, bounds: { readonly min?: number; readonly max?: number } = {}) {

@@ -1,0 +1,41 @@
+// The frames of the seven steps as they went over a wire (docs/protocol-frames.json), for the page. Pure.
+import { z } from "zod";
+
+const recordedFrame = z.object({
+  /** Number of the step, 1 to 7. */
+  step: z.int().min(1).max(7),
+  /** What the step does. */
+  title: z.string(),
+  /** `client` sends to `server`, or the other way. */
+  from: z.enum(["client", "server"]),
+  /** Which connection, where the steps use several: `operator` or `application`. */
+  connection: z.string(),
+  /** One whole frame. */
+  hex: z.string().regex(/^(?:[0-9a-f]{2})+$/),
+  /** What it says, in words. */
+  note: z.string(),
+});
+
+export type RecordedFrame = z.infer<typeof recordedFrame>;
+
+/** @throws ZodError when the file has another form */
+export function readRecordedFrames(json: string): RecordedFrame[] {
+  return z.array(recordedFrame).parse(JSON.parse(json));
+}
+
+const LINE_CHARS = 96;
+
+export function recordedSteps(frames: readonly RecordedFrame[]): string {
+  const steps = new Map<string, RecordedFrame[]>();
+  for (const frame of frames) {
+    const heading = `### Step ${frame.step}: ${frame.title}`;
+    steps.set(heading, [...(steps.get(heading) ?? []), frame]);
+  }
+  return [...steps].map(([heading, group]) => [heading, ...group.map(recorded)].join("\n\n")).join("\n\n");
+}
+
+function recorded({ from, connection, hex, note }: RecordedFrame): string {
+  const arrow = from === "client" ? "→" : "←";
+  const lines = hex.match(new RegExp(`.{1,${LINE_CHARS}}`, "g")) ?? [];
+  return `${arrow} *${connection}*: ${note}\n\n\`\`\`text\n${lines.join("\n")}\n\`\`\``;
+}
