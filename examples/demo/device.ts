@@ -86,10 +86,10 @@ export class Device {
   }
 
   /** Makes KeyPackages, keeps their private halves, and returns what may be published. */
-  async makeKeyPackages(count: number): Promise<Uint8Array[]> {
+  async makeKeyPackages(count: number, lifetime = lifetimeSeconds): Promise<Uint8Array[]> {
     const messages: Uint8Array[] = [];
     for (let made = 0; made < count; made += 1) {
-      const own = await this.#makeKeyPackage();
+      const own = await this.#makeKeyPackage(lifetime);
       this.#keyPackages.set(hex(await makeKeyPackageRef(own.publicPackage, this.#suite.hash)), own);
       messages.push(
         encodeMlsMessage({ version: "mls10", wireformat: "mls_key_package", keyPackage: own.publicPackage }),
@@ -199,9 +199,9 @@ export class Device {
     return step;
   }
 
-  async #makeKeyPackage(): Promise<OwnKeyPackage> {
+  async #makeKeyPackage(seconds = lifetimeSeconds): Promise<OwnKeyPackage> {
     const now = BigInt(Math.floor(Date.now() / 1000));
-    const lifetime = { notBefore: now - hourSeconds, notAfter: now + lifetimeSeconds };
+    const lifetime = { notBefore: now - hourSeconds, notAfter: now + seconds };
     return await generateKeyPackage(this.#credential, capabilities, lifetime, [], this.#suite);
   }
 
