@@ -1,5 +1,6 @@
 // The frames of the seven steps as they went over a wire (docs/protocol-frames.json), for the page. Pure.
 import { z } from "zod";
+import { decode } from "../codec.ts";
 
 const recordedFrame = z.object({
   /** Number of the step, 1 to 7. */
@@ -8,7 +9,7 @@ const recordedFrame = z.object({
   title: z.string(),
   /** `client` sends to `server`, or the other way. */
   from: z.enum(["client", "server"]),
-  /** Which connection, where the steps use several: `operator` or `application`. */
+  /** Which connection: the steps use several. */
   connection: z.string(),
   /** One whole frame. */
   hex: z.string().regex(/^(?:[0-9a-f]{2})+$/),
@@ -24,6 +25,7 @@ export function readRecordedFrames(json: string): RecordedFrame[] {
 }
 
 const LINE_CHARS = 96;
+const BIN_BYTES_SHOWN = 8;
 
 export function recordedSteps(frames: readonly RecordedFrame[]): string {
   const steps = new Map<string, RecordedFrame[]>();
@@ -36,6 +38,24 @@ export function recordedSteps(frames: readonly RecordedFrame[]): string {
 
 function recorded({ from, connection, hex, note }: RecordedFrame): string {
   const arrow = from === "client" ? "→" : "←";
+  const said = shown(decode(new Uint8Array(Buffer.from(hex, "hex"))));
   const lines = hex.match(new RegExp(`.{1,${LINE_CHARS}}`, "g")) ?? [];
-  return `${arrow} *${connection}*: ${note}\n\n\`\`\`text\n${lines.join("\n")}\n\`\`\``;
+  return `${arrow} *${connection}*: ${note}\n\n\`\`\`text\n${said}\n\n${lines.join("\n")}\n\`\`\``;
+}
+
+/** A value as a person reads it: bin as hex, cut short. */
+function shown(value: unknown): string {
+  if (value === null) return "nil";
+  if (value instanceof Uint8Array) return shownBin(value);
+  if (Array.isArray(value)) return `[${value.map(shown).join(", ")}]`;
+  if (typeof value === "bigint") return value.toString();
+  if (typeof value !== "object") return JSON.stringify(value);
+  return `{${Object.entries(value)
+    .map(([name, item]) => `${name}: ${shown(item)}`)
+    .join(", ")}}`;
+}
+
+function shownBin(bytes: Uint8Array): string {
+  const hex = Buffer.from(bytes.subarray(0, BIN_BYTES_SHOWN)).toString("hex");
+  return bytes.length <= BIN_BYTES_SHOWN ? `h'${hex}'` : `h'${hex}…' (${bytes.length})`;
 }
