@@ -13,7 +13,6 @@ export const RULES = {
   PROPOSAL_TYPE_SUPPORT: { section: "12.2", asks: "all members that process the commit support its proposal types" },
   EXTERNAL_SENDER_PROPOSAL: { section: "12.1.8", asks: "external senders propose what the RFC lets them" },
   NEW_MEMBER_PROPOSAL: { section: "12.1.8", asks: "a new member proposes nothing but its own Add" },
-  PROPOSAL_SENDER: { section: "12.1", asks: "Update and SelfRemove come from members" },
   ADD_VERSION: { section: "10.1", asks: "an added package is of the group's version" },
   ADD_CIPHERSUITE: { section: "10.1", asks: "an added package is of the group's ciphersuite" },
   ADD_SIGNATURE: { section: "10.1", asks: "an added package is signed by its leaf node's key" },

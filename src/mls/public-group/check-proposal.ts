@@ -84,10 +84,7 @@ function checkContent(
     case "add":
       return checkAddedPackage(proposal.keyPackage, group.context.version, leafTerms);
     case "update":
-      return (
-        judge.when(!fromMember, "PROPOSAL_SENDER") ??
-        checkUpdate(proposal.leafNode, fromMember ? group.tree.leaf(sender.leaf) : undefined, leafTerms)
-      );
+      return checkUpdate(proposal.leafNode, fromMember ? group.tree.leaf(sender.leaf) : undefined, leafTerms);
     case "remove":
       return judge.when(group.tree.leaf(proposal.removed) === undefined, "REMOVE_MEMBER");
     case "psk":
@@ -97,8 +94,6 @@ function checkContent(
     case "externalInit":
       // Only an external commit holds one, by value.
       return judge.when(true, "EXTERNAL_INIT_MEMBER");
-    case "selfRemove":
-      return judge.when(!fromMember, "PROPOSAL_SENDER");
     default:
       return undefined;
   }
