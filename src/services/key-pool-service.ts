@@ -20,6 +20,7 @@ import {
   readRecord,
   readRecords,
   refused,
+  refusedUnlessRemembered,
   type ApplicationRequest,
   type ServicePorts,
 } from "./service-ports.ts";
@@ -95,9 +96,12 @@ export class KeyPoolService {
 
   async remove(request: ApplicationRequest, params: Params<"keyPool.remove">): Promise<Answer> {
     const [record] = await this.#identities(request, [params.clientId]);
-    if (record === undefined && request.key === undefined) return refused("CLIENT_NOT_FOUND");
+    const pool = this.#pool(request, params.clientId);
     const refs = params.all === true ? "all" : (params.keyPackageRefs ?? []).map((ref) => Buffer.from(ref).toString("hex"));
-    const outcome = await ask(this.#ports, request, this.#pool(request, params.clientId), { type: "remove", refs }, true);
+    const outcome =
+      record === undefined
+        ? await refusedUnlessRemembered(this.#ports, request, pool, "CLIENT_NOT_FOUND")
+        : await ask(this.#ports, request, pool, { type: "remove", refs }, true);
     return outcome.kind === "refused" ? outcome : done(outcome.value as object);
   }
 
@@ -105,7 +109,9 @@ export class KeyPoolService {
     const { clientId, label, reset } = params;
     const [identity] = await this.#identities(request, [clientId]);
     const pool = this.#pool(request, clientId);
-    if (identity?.identity === undefined) return refused("CLIENT_NOT_FOUND");
+    if (identity?.identity === undefined) {
+      return refusedUnlessRemembered(this.#ports, request, pool, "CLIENT_NOT_FOUND");
+    }
     const judged = await this.#judge(request, params, Buffer.from(identity.identity.credential, "base64"));
     // The head first: whatever changes the marks after it changes its generation too.
     const head = await readRecord<KeyPoolContext>(this.#ports.store, pool);
@@ -198,24 +204,26 @@ export class KeyPoolService {
     clientId: string,
     identity: IdentityContext | undefined,
   ): Promise<{ readonly clientId: string; readonly reason: ClaimFailure } | Record<string, unknown>> {
-    // Without a key nothing can be remembered of an unknown client.
-    if (identity === undefined && request.key === undefined) return { clientId, reason: "NOT_FOUND" };
     const { settings, session } = request;
+    const pool = this.#pool(request, clientId);
     const command = {
       type: "claim",
       ciphersuites: (params.ciphersuites ?? settings.ciphersuites).filter((suite) => settings.ciphersuites.includes(suite)),
       labelHex: labelToHex(params.label),
       requester: params.requester ?? session,
       allowLastResort: params.allowLastResort,
-      identityVersion: identity?.identityVersion ?? Number.MAX_SAFE_INTEGER,
+      identityVersion: identity?.identityVersion,
       claimsPerHour: settings.claimsPerHour,
       low: settings.keyPoolLow,
       target: settings.keyPoolTarget,
       inboxRetention: settings.inboxRetention,
     };
-    const outcome = await ask(this.#ports, request, this.#pool(request, clientId), command, true);
+    const outcome =
+      identity === undefined
+        ? await refusedUnlessRemembered(this.#ports, request, pool, "CLIENT_NOT_FOUND")
+        : await ask(this.#ports, request, pool, command, true);
     if (outcome.kind === "applied") return { clientId, ...(outcome.value as object), keyPackage: outcome.taken[0] };
-    return { clientId, reason: identity === undefined ? "NOT_FOUND" : failureOf(outcome.refusal.reason) };
+    return { clientId, reason: failureOf(outcome.refusal.reason) };
   }
 
   async #queues(request: ApplicationRequest, clientId: string): Promise<object[]> {
