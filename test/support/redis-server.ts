@@ -2,9 +2,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "./free-port.ts";
 
 export interface RedisServerOptions {
   /** Default "always". */
@@ -13,6 +14,8 @@ export interface RedisServerOptions {
   readonly port?: number;
   /** More of redis-server's own options, as on its command line. */
   readonly args?: readonly string[];
+  /** What runs redis-server: strace with its arguments, say. It must become the server, or end with it. */
+  readonly wrapper?: readonly string[];
 }
 
 export interface RedisServer {
@@ -81,7 +84,9 @@ async function launch(dir: string, port: number, options: RedisServerOptions): P
     daemonize: "no",
   };
   const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
-  const child = spawn("redis-server", [...args, ...(options.args ?? [])], { stdio: "ignore" });
+  const words = [...(options.wrapper ?? []), "redis-server", ...args, ...(options.args ?? [])];
+  const [command, ...rest] = words as [string, ...string[]];
+  const child = spawn(command, rest, { stdio: "ignore" });
   // Nothing outlives the test process, whatever becomes of it.
   const reap = (): void => {
     child.kill("SIGKILL");
@@ -117,15 +122,4 @@ function pings(port: number): Promise<boolean> {
     // A server that wants a password answers too.
     socket.once("data", (data) => end(/^(\+PONG|-NOAUTH)/.test(data.toString())));
   });
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("no port");
-  server.close();
-  await once(server, "close");
-  return address.port;
 }
