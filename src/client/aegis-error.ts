@@ -1,5 +1,6 @@
 // The one error that the SDK rejects with: what the server refused, or what befell the connection.
 import { refuse, type Reason, type RefusalExtra } from "../protocol/errors.ts";
+import { epochConflict, type EpochConflict } from "../protocol/schemas/group.ts";
 
 /** As in PROTOCOL E1; `code` and `reason` are text, for a newer server may know more of them. */
 export interface ErrorFacts {
@@ -40,6 +41,11 @@ export class AegisError extends Error {
     this.details = facts.details ?? {};
     this.method = call?.method;
     this.key = call?.key;
+  }
+
+  /** Of EPOCH_CONFLICT: where the group stands, and who won. */
+  get conflict(): EpochConflict | undefined {
+    return this.reason === "EPOCH_CONFLICT" ? epochConflict.safeParse(this.details).data : undefined;
   }
 
   /** The same error, told of one call. */

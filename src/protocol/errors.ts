@@ -32,10 +32,6 @@ export function refuse(reason: Reason, extra: RefusalExtra = {}): Refusal {
   };
 }
 
-export function isReason(name: string): name is Reason {
-  return Object.hasOwn(reasons, name);
-}
-
 /** HTTP status for a refusal before the upgrade (C2). */
 export function httpStatusOf(refusal: Pick<Refusal, "code">): number {
   switch (refusal.code) {

@@ -206,7 +206,6 @@ export const applicationRevokeKey = { params: map({ applicationId: uuid, keyId }
 export type Settings = z.output<typeof settings>;
 export type SettingsChange = z.output<typeof settingsChange>;
 export type GroupSettings = z.output<typeof groupSettings>;
-export type IdentityProviderSetting = z.output<typeof identityProvider>;
 export type Scope = z.output<typeof scope>;
 
 export const defaultSettings: Settings = settings.parse({});

@@ -69,5 +69,3 @@ export const eventMeanings = {
 
 export type GroupEvents = { [T in keyof typeof groupEvents]: z.output<(typeof groupEvents)[T]> };
 export type InboxEvents = { [T in keyof typeof inboxEvents]: z.output<(typeof inboxEvents)[T]> };
-export type GroupEventType = keyof GroupEvents;
-export type InboxEventType = keyof InboxEvents;

@@ -132,6 +132,4 @@ export const groupUpdate = {
 export const groupDelete = { params: map({ groupId }), result: map({}) };
 
 export type Tracking = z.output<typeof tracking>;
-export type GroupState = z.output<typeof groupState>;
-export type StoredProposal = z.output<typeof storedProposal>;
 export type EpochConflict = z.output<typeof epochConflict>;

@@ -114,6 +114,3 @@ export const identityValidate = {
   }),
 };
 export const identityDelete = { params: map({ clientId: uuid }), result: map({}) };
-
-export type ClientRecord = z.output<typeof clientRecord>;
-export type TagChange = z.output<typeof tagChange>;

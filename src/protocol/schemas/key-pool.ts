@@ -105,8 +105,3 @@ export const keyPoolRemove = {
   ),
   result: map({ removed: count }),
 };
-
-export type Rejection = keyof typeof rejections;
-export type ClaimFailure = keyof typeof claimFailures;
-export type ClaimTarget = z.output<typeof target>;
-export type QueueStatus = z.output<typeof queueStatus>;

@@ -149,5 +149,4 @@ export const errorRecord = map({
 }).meta({ title: "error" });
 
 export type Position = z.output<typeof position>;
-export type Member = z.output<typeof member>;
 export type ErrorRecord = z.output<typeof errorRecord>;

@@ -17,7 +17,6 @@ import {
   uuid,
 } from "./primitives.ts";
 
-export const streamKind = z.enum(["client", "group"], "expected client or group").meta({ title: "streamKind" });
 export const recoveryReason = z.enum(["TRIMMED", "LINEAGE_CHANGED"]).meta({ title: "recoveryReason" });
 export const resetReason = z.enum(["TRIMMED", "LINEAGE_CHANGED", "CLOSED"]).meta({ title: "resetReason" });
 
@@ -82,5 +81,4 @@ export const streamAcknowledge = {
 };
 
 export type StreamToAdd = z.output<typeof streamToAdd>;
-export type RecoveryReason = z.output<typeof recoveryReason>;
 export type ResetReason = z.output<typeof resetReason>;
