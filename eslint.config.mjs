@@ -27,7 +27,7 @@ const reasonedDisables = {
 };
 
 export default tseslint.config(
-  { ignores: ["dist", ".dist-*", "examples/dist", "coverage", "data"] },
+  { ignores: ["**/dist", ".dist-*", "coverage", "data"] },
   {
     files: ["**/*.ts"],
     extends: [tseslint.configs.strictTypeChecked],

@@ -7,10 +7,12 @@ import { startRedis } from "../support/redis-server.ts";
 
 // The demo builds and compiles first when needed.
 const patienceMs = 300_000;
-const demo = path.resolve(import.meta.dirname, "../../scripts/demo.mjs");
+const program = path.resolve(import.meta.dirname, "../../scripts/run-program.mjs");
 
 async function play(...args: string[]): Promise<{ code: unknown; said: string }> {
-  const child = spawn(process.execPath, [demo, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [program, "examples/demo/main.ts", ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let said = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (text: Buffer) => (said += text.toString()));
   const [code] = (await once(child, "close")) as [unknown];

@@ -1,0 +1,19 @@
+// Installs, builds and compiles when needed, then runs a program that stands outside src: the demo, the benchmarks.
+import path from "node:path";
+import { ensureBuilt } from "./ensure-built.mjs";
+import { ensureInstalled } from "./ensure-installed.mjs";
+import { isEntry, root, runCommand } from "./run-command.mjs";
+
+/** @param program its source from the root, as `examples/demo/main.ts`; its first folder has a tsconfig.json */
+export function runProgram(program, args) {
+  ensureInstalled();
+  ensureBuilt();
+  const folder = program.split("/")[0];
+  const tsc = path.join(root, "node_modules", "typescript", "bin", "tsc");
+  const compiled = runCommand(process.execPath, [tsc, "-p", path.join(folder, "tsconfig.json")]);
+  if (compiled !== 0) return compiled;
+  const compiledFile = path.join(root, folder, "dist", program.replace(/\.ts$/, ".js"));
+  return runCommand(process.execPath, [compiledFile, ...args]);
+}
+
+if (isEntry(import.meta.url)) process.exit(runProgram(process.argv[2], process.argv.slice(3)));
