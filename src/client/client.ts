@@ -72,7 +72,9 @@ export class Client {
     const started = new Promise<void>((resolve, reject) => {
       this.#started = { resolve, reject };
       timer = setTimeout(() => {
-        reject(connectionClosed("no server was reached in time", { urls: this.#settings.urls }));
+        const { urls } = this.#settings;
+        const cause = this.#connection.lastFailure ?? "no answer";
+        reject(connectionClosed(`no server was reached in time: ${cause}`, { urls, cause }));
       }, this.#settings.connectTimeoutMs);
     });
     this.#connection.connect();

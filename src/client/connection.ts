@@ -53,6 +53,9 @@ export class Connection {
   #writer: FrameWriter | undefined;
   #session: Session | undefined;
   #attempt = 0;
+  /** Several servers: not every client begins with the same one. */
+  readonly #firstUrl: number;
+  #lastFailure: string | undefined;
   /** Not before this instant (monotonic) is the next attempt made. */
   #notBefore = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -63,10 +66,16 @@ export class Connection {
   constructor(settings: ClientSettings, handler: ConnectionHandler) {
     this.#settings = settings;
     this.#handler = handler;
+    this.#firstUrl = Math.floor(Math.random() * settings.urls.length);
   }
 
   get welcome(): Welcome | undefined {
     return this.#session?.welcome;
+  }
+
+  /** Why the last attempt to connect failed: an HTTP status or a system's error code. */
+  get lastFailure(): string | undefined {
+    return this.#lastFailure;
   }
 
   /** True while a new request may be sent. */
@@ -80,7 +89,8 @@ export class Connection {
   }
 
   connect(): void {
-    const url = this.#settings.urls[this.#attempt % this.#settings.urls.length] as string;
+    const { urls } = this.#settings;
+    const url = urls[(this.#firstUrl + this.#attempt) % urls.length] as string;
     const socket = new WebSocket(url, SUBPROTOCOL, {
       headers: { authorization: `Bearer ${this.#settings.token}` },
       perMessageDeflate: false,
@@ -90,6 +100,7 @@ export class Connection {
     this.#socket = socket;
     socket.on("unexpected-response", (_request, response) => {
       response.resume();
+      this.#lastFailure = `HTTP ${response.statusCode ?? 0}`;
       const failure = handshakeFailure(response.statusCode ?? 0, response.headers["retry-after"]);
       if (failure.kind === "fatal") this.#end(failure.error);
       else this.#notBefore = performance.now() + failure.retryAfterMs;
@@ -98,8 +109,10 @@ export class Connection {
     socket.on("message", (data: Buffer, isBinary: boolean) => {
       if (this.#socket === socket) this.#received(data, isBinary);
     });
-    // What follows is `close`, which says the same; without a listener the process would end.
-    socket.on("error", () => undefined);
+    // `close` follows and is what counts; without a listener the process would end.
+    socket.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== undefined) this.#lastFailure = error.code;
+    });
     socket.on("close", (code) => {
       if (this.#socket === socket) this.#socketClosed(code);
     });

@@ -34,7 +34,7 @@ describe("connecting", () => {
   test("gives up when nobody is reached in time", async ({ server, connected }) => {
     const nobody = "ws://127.0.0.1:1";
     const error = await failure(connected({ url: nobody, connectTimeoutMs: 300 }));
-    expect(error).toMatchObject({ reason: "CONNECTION_CLOSED" });
+    expect(error).toMatchObject({ reason: "CONNECTION_CLOSED", details: { cause: "ECONNREFUSED" } });
     await connected({ url: [nobody, server.url] });
   });
 

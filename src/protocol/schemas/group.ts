@@ -59,8 +59,8 @@ export const groupCommit = {
     groupInfo: mls.exactOptional(),
     ratchetTree: ratchetTree.exactOptional(),
     as: uuid.exactOptional(),
-    added: list(addedMember, { max: 50_000 }).exactOptional(),
-    removed: list(uuid, { max: 50_000 }).exactOptional(),
+    added: list(addedMember, { max: 10_000 }).exactOptional(),
+    removed: list(uuid, { max: 10_000 }).exactOptional(),
   }),
   result: map({
     epoch,
