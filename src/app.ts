@@ -14,11 +14,14 @@ import { ApplicationDirectory } from "./services/application-directory.ts";
 import { ApplicationService } from "./services/application-service.ts";
 import { Delivery } from "./services/delivery.ts";
 import { createDispatch } from "./services/dispatcher.ts";
+import { FullTracking } from "./services/full-tracking.ts";
 import { GroupDirectory } from "./services/group-directory.ts";
+import { GroupFollower } from "./services/group-follower.ts";
 import { GroupService } from "./services/group-service.ts";
 import { HandshakeService } from "./services/handshake-service.ts";
 import { IdentityService } from "./services/identity-service.ts";
 import { KeyPoolService } from "./services/key-pool-service.ts";
+import { OrderingTracking } from "./services/ordering-tracking.ts";
 import { deriveSecrets } from "./services/secrets.ts";
 import type { DeploymentSecrets } from "./services/deployment-secrets.ts";
 import type { ServicePorts } from "./services/service-ports.ts";
@@ -159,6 +162,8 @@ function createServer(
   });
   const tags = new TagDirectory(ports.store);
   const groups = new GroupDirectory(ports);
+  const follower = new GroupFollower(ports, groups, config.limits);
+  const full = new FullTracking(ports, groups, follower);
   const streams = new StreamService(ports, groups);
   const acknowledgements = new Acknowledgements(streams, config.limits);
   const dispatch = createDispatch({
@@ -166,8 +171,8 @@ function createServer(
     applications,
     identities: new IdentityService(ports, tags),
     keyPools: new KeyPoolService(ports, tags),
-    groups: new GroupService(ports, groups),
-    handshakes: new HandshakeService(ports, groups),
+    groups: new GroupService(ports, groups, follower, full),
+    handshakes: new HandshakeService(ports, groups, { full, ordering: new OrderingTracking(groups) }),
     streams,
     unavailable: telemetry.storeUnavailable,
   });

@@ -251,6 +251,13 @@ export const LIMIT_SETTINGS = {
     10_000,
     "Time limit of a message between actors and of a timer's turn.",
   ),
+  followedTreeBytesMax: wholeNumber(
+    "bytes",
+    1_048_576,
+    64 * 1024 * MIB,
+    256 * MIB,
+    "Encoded size of the trees of fully tracked groups that are held in memory, decoded; others are loaded when needed.",
+  ),
   resultTtlMs: wholeNumber(
     "ms",
     1000,

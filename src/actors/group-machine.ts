@@ -24,7 +24,7 @@ import {
   type SubmitCommitCommand,
   type SubmitProposalCommand,
 } from "./group-state.ts";
-import { expireTrees } from "./group-trees.ts";
+import { expireSnapshots, expireTrees } from "./group-trees.ts";
 import { GROUPS_LIST } from "./tag-names.ts";
 import type { MachineInput, TimerCommand, WithFacts } from "./machine-types.ts";
 import { EMPTY_WINDOW } from "./stream-window.ts";
@@ -77,7 +77,10 @@ function stepOf(context: GroupContext, event: Event): Step {
     case "delete":
       return close(context, event);
     case "timer": {
-      const { trees, effects } = expireTrees(context.trees, context.epoch, event.now);
+      const { trees, effects } =
+        context.tracking === "full"
+          ? expireSnapshots(context.trees, event.now)
+          : expireTrees(context.trees, context.epoch, event.now);
       return { context: { trees }, effects };
     }
   }
@@ -106,7 +109,10 @@ function close(context: GroupContext, event: Extract<Event, { type: "delete" }>)
 }
 
 function treesTimer(context: GroupContext, facts: TurnFacts): Effect | undefined {
-  const until = context.trees.map((tree) => tree.keepUntil ?? Infinity);
+  // What the group needs as it stands never expires, so it must not ring either.
+  const past =
+    context.tracking === "full" ? context.trees.slice(0, -1) : context.trees.filter((tree) => tree.epoch !== context.epoch);
+  const until = past.map((tree) => tree.keepUntil ?? Infinity);
   const soonest = Math.min(...until, Infinity);
   if (soonest === Infinity) return undefined;
   return { type: "setTimer", name: TREES_TIMER, at: Math.max(soonest, facts.now) + TREES_SLACK_MS };
@@ -120,6 +126,7 @@ const { createMachine } = setup({
     input: {} as MachineInput,
   },
   guards: {
+    endsGroup: ({ event }) => event.type === "submitCommit" && event.full?.reinit !== undefined,
     refused: ({ context, event }) => refusalOf(context, event) !== undefined,
   },
   actions: {
@@ -158,6 +165,8 @@ export const groupMachine = createMachine({
     window: EMPTY_WINDOW,
     trees: [],
     proposals: 0,
+    treeBytes: 0,
+    journalBytes: 0,
   }),
   initial: "absent",
   states: {
@@ -170,13 +179,25 @@ export const groupMachine = createMachine({
     active: {
       on: {
         create: { actions: refuseExists },
-        submitCommit: judged,
+        submitCommit: [
+          { guard: "refused", actions: "refuseWithReason" },
+          { guard: "endsGroup", target: "reinit", actions: "step" },
+          { actions: "step" },
+        ],
         submitProposal: judged,
         sendMessage: judged,
         putGroupInfo: judged,
         update: { actions: "step" },
         delete: { target: "closed", actions: "step" },
         timer: { actions: "step" },
+      },
+    },
+    reinit: {
+      on: {
+        create: { actions: refuseExists },
+        delete: { target: "closed", actions: "step" },
+        timer: { actions: "step" },
+        "*": { actions: { type: "refuse", params: { reason: "GROUP_ENDED" } } },
       },
     },
     closed: {

@@ -6,7 +6,15 @@ import type { GroupSettings } from "../protocol/schemas/application.ts";
 import type { Tracking } from "../protocol/schemas/group.ts";
 import type { Effect, TurnFacts } from "./effects.ts";
 import { effective, type GovernedBy } from "./group-settings.ts";
-import { treeEffects, type KeptTree, type NewTree } from "./group-trees.ts";
+import {
+  keepNewest,
+  replayFrom,
+  snapshotEffects,
+  treeEffects,
+  type KeptTree,
+  type NewSnapshot,
+  type NewTree,
+} from "./group-trees.ts";
 import { GROUPS_LIST } from "./tag-names.ts";
 import { appended, firstKept, retained, type StreamWindow } from "./stream-window.ts";
 
@@ -26,6 +34,10 @@ export interface GroupContext {
   /** Trees kept, oldest first; the last is the current epoch's if its epoch says so. */
   readonly trees: readonly KeptTree[];
   readonly proposals: number;
+  /** Bytes of the encoded tree of the present epoch; 0 where it is not known. */
+  readonly treeBytes: number;
+  /** `full`: bytes of handshakes since the newest snapshot. */
+  readonly journalBytes: number;
 }
 
 /** PROTOCOL T7, with the leaf where it is known. */
@@ -44,6 +56,7 @@ export interface CreateCommand {
   readonly settings: GroupSettings;
   readonly groupInfo: Uint8Array;
   readonly tree?: NewTree;
+  readonly full?: FirstState;
   /** Clients known to be members. */
   readonly members: readonly string[];
   /** Leaves of the tree where it is known, else the clients known. */
@@ -64,9 +77,35 @@ export interface SubmitCommitCommand {
   readonly resync: boolean;
   readonly added: readonly { readonly clientId: string; readonly keyPackageRef?: Uint8Array; readonly welcome?: Uint8Array }[];
   readonly removed: readonly string[];
+  /** Refs of the packages whose Welcome goes back to the caller, for a repeated answer. */
+  readonly undelivered: readonly Uint8Array[];
   readonly groupInfo?: Uint8Array;
   readonly tree?: NewTree;
+  readonly full?: FollowedState;
   readonly governed: GovernedBy;
+}
+
+/** Whose a leaf is, stored when it enters (PROTOCOL M5); no client: a stranger's. */
+export interface OwnedLeaf {
+  readonly leaf: number;
+  readonly clientId?: string;
+}
+
+/** What `full` tracking knows of a group at its creation. */
+export interface FirstState {
+  readonly snapshot: NewSnapshot;
+  readonly leaves: readonly OwnedLeaf[];
+}
+
+/** What `full` tracking knows of the epoch that a commit begins. */
+export interface FollowedState {
+  readonly entered: readonly OwnedLeaf[];
+  readonly left: readonly number[];
+  readonly memberCount: number;
+  readonly treeBytes: number;
+  /** Present when the journal has grown long enough. */
+  readonly snapshot?: NewSnapshot;
+  readonly reinit?: { readonly groupId: Uint8Array; readonly version: number; readonly ciphersuite: number };
 }
 
 export interface SubmitProposalCommand {
@@ -90,10 +129,19 @@ export interface Step {
   readonly effects: readonly Effect[];
 }
 
+interface Logged {
+  readonly window: StreamWindow;
+  readonly effects: readonly Effect[];
+}
+
 /** Proposals of one epoch. */
 export const PROPOSALS_MAX = 1024;
 
 export const GROUP_INFO_PART = "groupInfo";
+
+export function leafPart(leaf: number): string {
+  return `leaf/${String(leaf).padStart(10, "0")}`;
+}
 
 export function memberPart(clientId: string): string {
   return `member/${clientId}`;
@@ -113,14 +161,27 @@ export function create(context: GroupContext, command: CreateCommand & TurnFacts
   const effects: Effect[] = members.map((clientId) => putMember(clientId, epoch));
   effects.push({ type: "putPart", name: GROUP_INFO_PART, bytes: command.groupInfo });
   for (const clientId of members) effects.push(tellMembership(context, command, groupId, clientId, true));
-  const kept = treeEffects([], epoch, command.tree, false, command.now);
+  const kept =
+    command.full === undefined
+      ? treeEffects([], epoch, command.tree, false, command.now)
+      : snapshotEffects([], epoch, 0, command.full.snapshot, command.now);
+  effects.push(...(command.full?.leaves ?? []).map(putLeaf));
   effects.push(
     { type: "indexTags", clientId: context.id, version: 1, tags: [GROUPS_LIST], removed: [] },
     ...kept.effects,
     { type: "reply", value: { epoch: BigInt(epoch), offset: 0 } },
   );
   return {
-    context: { groupId, tracking, ciphersuite, epoch, settings, members: memberCount, trees: kept.trees },
+    context: {
+      groupId,
+      tracking,
+      ciphersuite,
+      epoch,
+      settings,
+      members: memberCount,
+      trees: kept.trees,
+      treeBytes: (command.full?.snapshot ?? command.tree)?.bytes ?? 0,
+    },
     effects,
   };
 }
@@ -155,7 +216,7 @@ export function commit(context: GroupContext, command: SubmitCommitCommand & Tur
     {
       type: "putMark",
       name: epochMark(epoch),
-      bytes: encode({ offset, digest, committer }),
+      bytes: encode({ offset, digest, committer, undelivered: command.undelivered }),
       expiresAt: now + groupRetention.ms,
     },
     ...command.directory.list("proposal/").map((name): Effect => ({ type: "deletePart", name })),
@@ -164,20 +225,58 @@ export function commit(context: GroupContext, command: SubmitCommitCommand & Tur
   if (command.groupInfo !== undefined) {
     effects.push({ type: "putPart", name: GROUP_INFO_PART, bytes: command.groupInfo });
   }
-  const welcomed = added.some(({ welcome }) => welcome !== undefined);
-  const keepUntil = now + command.governed.inboxRetention.ms;
-  const kept = treeEffects(context.trees, epoch, command.tree, welcomed, keepUntil);
+  effects.push(...leafEffects(command.full));
+  const ended = logReinit({ ...context, window: logged.window }, command);
+  effects.push(...ended.effects);
+  const kept = keptTrees(context, command, epoch, offset);
   effects.push(...kept.effects, { type: "reply", value: { epoch: BigInt(epoch), offset } });
+  const journalBytes = command.full?.snapshot === undefined ? context.journalBytes + message.length : 0;
   return {
     context: {
       epoch,
       members: membersAfter(context, command),
-      window: logged.window,
+      window: ended.window,
       trees: kept.trees,
       proposals: 0,
+      treeBytes: command.full?.treeBytes ?? command.tree?.bytes ?? 0,
+      journalBytes,
     },
     effects,
   };
+}
+
+/** A ReInit ends the group; whoever reads the log learns where it goes on. */
+function logReinit(context: GroupContext, command: SubmitCommitCommand & TurnFacts): Logged {
+  const reinit = command.full?.reinit;
+  if (reinit === undefined) return { window: context.window, effects: [] };
+  return log(context, "reinit", reinit, reinit.groupId.length, command);
+}
+
+function keptTrees(
+  context: GroupContext,
+  { added, tree, full, now, governed }: SubmitCommitCommand & TurnFacts,
+  epoch: string,
+  offset: number,
+): { readonly trees: readonly KeptTree[]; readonly effects: readonly Effect[] } {
+  const welcomed = added.some(({ welcome }) => welcome !== undefined);
+  const keepUntil = now + governed.inboxRetention.ms;
+  if (full === undefined) return treeEffects(context.trees, epoch, tree, welcomed, keepUntil);
+  const kept =
+    full.snapshot === undefined
+      ? { trees: context.trees, effects: [] }
+      : snapshotEffects(context.trees, epoch, offset, full.snapshot, now);
+  return welcomed ? { ...kept, trees: keepNewest(kept.trees, keepUntil) } : kept;
+}
+
+function leafEffects(full: FollowedState | undefined): Effect[] {
+  if (full === undefined) return [];
+  const entered = new Set(full.entered.map(({ leaf }) => leaf));
+  const left = full.left.filter((leaf) => !entered.has(leaf));
+  return [...left.map((leaf): Effect => ({ type: "deletePart", name: leafPart(leaf) })), ...full.entered.map(putLeaf)];
+}
+
+function putLeaf({ leaf, clientId }: OwnedLeaf): Effect {
+  return { type: "putPart", name: leafPart(leaf), bytes: encode({ leaf, clientId }) };
 }
 
 export function proposalRefusal(context: GroupContext, command: SubmitProposalCommand & TurnFacts): Refusal | undefined {
@@ -225,10 +324,11 @@ export function log(
   body: object,
   bytes: number,
   { now, governed }: { readonly now: number; readonly governed: GovernedBy },
-): { readonly window: StreamWindow; readonly effects: readonly Effect[] } {
+): Logged {
   const { groupRetention } = effective(governed, context.settings);
   const grown = appended(context.window, now, bytes, groupRetention);
-  const window = retained(grown, now, groupRetention, grown.last);
+  const keepFrom = context.tracking === "full" ? replayFrom(context.trees) : grown.last;
+  const window = retained(grown, now, groupRetention, keepFrom);
   const effects: Effect[] = [{ type: "append", offset: grown.last, event, body }];
   if (firstKept(window) > firstKept(grown)) effects.push({ type: "trim", before: firstKept(window) });
   return { window, effects };
@@ -242,6 +342,7 @@ export function epochConflict(context: GroupContext, lineage: string): Refusal {
 }
 
 function membersAfter(context: GroupContext, command: SubmitCommitCommand): number {
+  if (command.full !== undefined) return command.full.memberCount;
   if (command.tree !== undefined) return command.tree.members;
   const joined = command.added.length - (command.resync ? 1 : 0);
   return Math.max(context.members + joined - command.removed.length, 0);
@@ -255,7 +356,7 @@ function membershipEffects(
 ): Effect[] {
   const { added, removed, lineage } = command;
   const groupId = Buffer.from(context.groupId, "base64");
-  const treeBytes = command.tree?.bytes ?? 0;
+  const treeBytes = command.full?.treeBytes ?? command.tree?.bytes ?? 0;
   const effects: Effect[] = [];
   for (const clientId of removed) {
     effects.push({ type: "deletePart", name: memberPart(clientId) });

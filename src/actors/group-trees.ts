@@ -1,5 +1,6 @@
 // Which ratchet trees a group keeps: the current one, and for as long as Welcomes may be unread those of
 // earlier epochs. Kept in slices, so that reading a piece never reads the whole. Pure.
+import { encode } from "../protocol/codec.ts";
 import type { Effect } from "./effects.ts";
 
 /** Bytes of one stored slice of a tree. */
@@ -12,6 +13,8 @@ export interface KeptTree {
   readonly bytes: number;
   /** Base64 of the tree hash. */
   readonly treeHash: string;
+  /** Offset of the log up to which this tree has everything in it: replay begins behind it. */
+  readonly offset: number;
   /** Somebody was welcomed into this epoch: kept until then although the group went on. */
   readonly keepUntil?: number;
 }
@@ -21,6 +24,17 @@ export interface NewTree {
   readonly treeHash: string;
   readonly bytes: number;
   readonly members: number;
+}
+
+/** In `full` tracking a tree is kept with what else it takes to follow on from its epoch. */
+export interface NewSnapshot extends NewTree {
+  readonly groupContext: Uint8Array;
+  readonly confirmationTag: Uint8Array;
+}
+
+/** Part that holds a snapshot's context and confirmation tag. */
+export function snapshotPart(epoch: string): string {
+  return `state/${epoch.padStart(20, "0")}`;
 }
 
 export function treeSlicePart(epoch: string, slice: number): string {
@@ -40,12 +54,51 @@ export function treeEffects(
   const staying = new Set(trees.slice(-TREES_MAX));
   const effects = kept.filter((old) => !staying.has(old)).flatMap(dropTree);
   if (tree !== undefined) {
-    for (let slice = 0; slice * TREE_SLICE_BYTES < tree.encoded.length; slice += 1) {
-      const bytes = tree.encoded.slice(slice * TREE_SLICE_BYTES, (slice + 1) * TREE_SLICE_BYTES);
-      effects.push({ type: "putPart", name: treeSlicePart(epoch, slice), bytes });
-    }
+    effects.push(...slicesOf(epoch, tree.encoded));
   }
   return { trees: [...staying], effects };
+}
+
+/**
+ * `full` tracking: the log is the journal, so a tree is stored now and then only. The newest stays, and
+ * for as long as Welcomes may be unread those before it from which their epochs can be replayed.
+ */
+export function snapshotEffects(
+  kept: readonly KeptTree[],
+  epoch: string,
+  offset: number,
+  { groupContext, confirmationTag, ...tree }: NewSnapshot,
+  now: number,
+): { readonly trees: readonly KeptTree[]; readonly effects: readonly Effect[] } {
+  const { bytes, treeHash } = tree;
+  const waited = kept.filter(({ keepUntil = 0 }) => keepUntil > now);
+  const trees = [...waited, { epoch, bytes, treeHash, offset }];
+  // Any epoch can still be replayed from the oldest; those between only shorten the way.
+  while (trees.length > TREES_MAX) trees.splice(1, 1);
+  const staying = new Set(trees);
+  const effects = kept.filter((old) => !staying.has(old)).flatMap(dropSnapshot);
+  effects.push(...slicesOf(epoch, tree.encoded));
+  effects.push({ type: "putPart", name: snapshotPart(epoch), bytes: encode({ groupContext, confirmationTag }) });
+  return { trees, effects };
+}
+
+/** A Welcome into the present epoch may be unread until then: the newest snapshot leads there. */
+export function keepNewest(kept: readonly KeptTree[], keepUntil: number): readonly KeptTree[] {
+  return kept.map((tree, n) => (n === kept.length - 1 ? { ...tree, keepUntil } : tree));
+}
+
+/** `full` tracking: the log is kept from here on. */
+export function replayFrom(kept: readonly KeptTree[]): number {
+  return Math.min(...kept.map(({ offset }) => offset)) + 1;
+}
+
+/** Snapshots whose Welcomes have had their time go; the newest never does. */
+export function expireSnapshots(
+  kept: readonly KeptTree[],
+  now: number,
+): { readonly trees: readonly KeptTree[]; readonly effects: readonly Effect[] } {
+  const over = (tree: KeptTree): boolean => tree !== kept.at(-1) && (tree.keepUntil ?? 0) <= now;
+  return { trees: kept.filter((tree) => !over(tree)), effects: kept.filter(over).flatMap(dropSnapshot) };
 }
 
 /** Trees whose Welcomes have had their time go. */
@@ -61,7 +114,19 @@ export function expireTrees(
 
 function keptTree(epoch: string, tree: NewTree, welcomed: boolean, keepUntil: number): KeptTree {
   const { bytes, treeHash } = tree;
-  return { epoch, bytes, treeHash, ...(welcomed ? { keepUntil } : {}) };
+  return { epoch, bytes, treeHash, offset: 0, ...(welcomed ? { keepUntil } : {}) };
+}
+
+function slicesOf(epoch: string, encoded: Uint8Array): Effect[] {
+  return Array.from({ length: Math.ceil(encoded.length / TREE_SLICE_BYTES) }, (_, slice) => ({
+    type: "putPart",
+    name: treeSlicePart(epoch, slice),
+    bytes: encoded.slice(slice * TREE_SLICE_BYTES, (slice + 1) * TREE_SLICE_BYTES),
+  }));
+}
+
+function dropSnapshot(tree: KeptTree): Effect[] {
+  return [...dropTree(tree), { type: "deletePart", name: snapshotPart(tree.epoch) }];
 }
 
 function dropTree({ epoch, bytes }: KeptTree): Effect[] {

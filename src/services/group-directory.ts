@@ -21,6 +21,7 @@ import {
 } from "./service-ports.ts";
 
 export interface GroupHead {
+  readonly state: "active" | "reinit";
   readonly context: GroupContext;
   readonly stream: StreamHead;
   readonly lineage: string;
@@ -32,6 +33,8 @@ export interface EpochBeginning {
   /** Base64 SHA-256 of the commit. */
   readonly digest: string;
   readonly committer?: Sender;
+  /** Refs of the packages whose Welcome went back to the caller. */
+  readonly undelivered: readonly Uint8Array[];
 }
 
 /** Parsed trees kept; each is of one epoch of one group. */
@@ -57,8 +60,8 @@ export class GroupDirectory {
       readRecord<GroupContext>(this.#ports.store, address),
       this.#ports.store.readStreamHead(shard, actor),
     ]);
-    if (record === undefined || record.state === "absent" || record.state === "closed") return undefined;
-    return { context: record.context, stream: stream.head, lineage: stream.lineage };
+    if (record?.state !== "active" && record?.state !== "reinit") return undefined;
+    return { state: record.state, context: record.context, stream: stream.head, lineage: stream.lineage };
   }
 
   /** undefined: the epoch is ahead, or was begun too long ago, or by the group's creation. */

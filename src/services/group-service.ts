@@ -1,16 +1,26 @@
 // The group state service but for handshakes (PROTOCOL §4): a group's beginning and end, its head, tree,
 // members and settings. Reads come from the store; what changes a group is decided by its actor.
 import type { Refused } from "../actors/actor-port.ts";
-import { GROUP_INFO_PART, memberPart, type GroupContext } from "../actors/group-state.ts";
+import {
+  GROUP_INFO_PART,
+  memberPart,
+  type FirstState,
+  type GroupContext,
+  type OwnedLeaf,
+} from "../actors/group-state.ts";
 import { widened } from "../actors/group-settings.ts";
 import { membershipPart } from "../actors/inbox.ts";
 import { GROUPS_LIST } from "../actors/tag-names.ts";
 import { readGroupInfo } from "../mls/group-info.ts";
+import { encodedTreeSize, encodeTreeSlice } from "../mls/ratchet-tree.ts";
 import { equalBytes } from "../mls/suites.ts";
+import type { PublicTree } from "../mls/tree/public-tree.ts";
 import { decode } from "../protocol/codec.ts";
 import type { Params } from "../protocol/methods.ts";
 import { broken, checkGroupInfo, type CheckedGroupInfo } from "./group-checks.ts";
+import type { FullTracking } from "./full-tracking.ts";
 import type { GroupDirectory, GroupHead } from "./group-directory.ts";
+import type { GroupFollower } from "./group-follower.ts";
 import type { Answer } from "./request-port.ts";
 import {
   ask,
@@ -28,17 +38,26 @@ import {
 const GROUPS_LISTED_MAX = 10_000;
 const PROPOSALS_READ_MAX = 2048;
 
+interface FirstMembers {
+  readonly kind: "members";
+  readonly members: readonly string[];
+  readonly full: FirstState | undefined;
+}
+
 export class GroupService {
   readonly #ports: ServicePorts;
   readonly #groups: GroupDirectory;
+  readonly #follower: GroupFollower;
+  readonly #full: FullTracking;
 
-  constructor(ports: ServicePorts, groups: GroupDirectory) {
+  constructor(ports: ServicePorts, groups: GroupDirectory, follower: GroupFollower, full: FullTracking) {
     this.#ports = ports;
     this.#groups = groups;
+    this.#follower = follower;
+    this.#full = full;
   }
 
   async create(request: ApplicationRequest, params: Params<"group.create">): Promise<Answer> {
-    if (params.tracking === "full") return refused("TRACKING_UNSUPPORTED");
     const { settings, applicationId } = request;
     const wide = widened(settings, params.settings ?? {});
     if (wide !== undefined) return refused("SETTING_WIDENED", { details: { setting: wide } });
@@ -51,9 +70,9 @@ export class GroupService {
     if (info.groupId.length < 1 || info.groupId.length > 255) {
       return broken("GROUP_INFO_INVALID", "group_id", "PROTOCOL 4", "a group id has 1 to 255 bytes");
     }
-    const members = await this.#firstMembers(request, params.as, checked);
-    if (!Array.isArray(members)) return members;
-    const memberCount = tree?.stored.members ?? members.length;
+    const first = await this.#firstMembers(request, params.as, checked, params.tracking);
+    if (first.kind === "refused") return first;
+    const memberCount = tree?.stored.members ?? first.members.length;
     if (memberCount > settings.groupMembersMax) return refused("MEMBERS_LIMIT");
     const { groups } = settings.quotas;
     if (groups !== null && (await this.#ports.store.countTag(applicationId, GROUPS_LIST)) >= groups) {
@@ -67,8 +86,8 @@ export class GroupService {
       epoch: String(info.epoch),
       settings: params.settings ?? {},
       groupInfo: params.groupInfo,
-      tree: tree?.stored,
-      members,
+      ...(params.tracking === "full" ? { full: first.full } : { tree: tree?.stored }),
+      members: first.members,
       memberCount,
       governed: settings,
     };
@@ -100,16 +119,15 @@ export class GroupService {
     const proposals = include.includes("proposals")
       ? await store.listParts(shard, actor, { prefix: "proposal/", limit: PROPOSALS_READ_MAX })
       : undefined;
-    const tree = context.trees.find(({ epoch }) => epoch === context.epoch);
     return done({
       groupId,
       epoch: BigInt(context.epoch),
       position: { lineage, offset: context.window.last },
-      state: "active",
+      state: head.state,
       tracking: context.tracking,
       ciphersuite: context.ciphersuite,
       members: context.members,
-      treeBytes: tree?.bytes ?? 0,
+      treeBytes: context.treeBytes,
       groupInfo: groupInfo[0],
       proposals: proposals?.map(({ bytes }) => decode(bytes)),
       settings: include.includes("settings") ? context.settings : undefined,
@@ -121,11 +139,16 @@ export class GroupService {
     const head = await this.#groups.head(request.applicationId, groupId);
     if (head === undefined) return refused("GROUP_NOT_FOUND");
     const epoch = params.epoch ?? BigInt(head.context.epoch);
+    const share = Math.min(bytesMax, TREE_ANSWER_BYTES_MAX);
+    if (head.context.tracking === "full") {
+      const group = await this.#follower.at(request.applicationId, head.context, epoch, request.settings);
+      if (group === undefined) return refused("EPOCH_PRUNED");
+      const total = encodedTreeSize(group.tree);
+      return done({ ratchetTree: encodeTreeSlice(group.tree, from, share), total, epoch, treeHash: group.context.treeHash });
+    }
     const kept = head.context.trees.find((tree) => tree.epoch === String(epoch));
     const slice =
-      kept === undefined
-        ? undefined
-        : await this.#groups.treeSlice(request.applicationId, groupId, kept, from, Math.min(bytesMax, TREE_ANSWER_BYTES_MAX));
+      kept === undefined ? undefined : await this.#groups.treeSlice(request.applicationId, groupId, kept, from, share);
     if (kept === undefined || slice === undefined) return refused("EPOCH_PRUNED");
     return done({ ratchetTree: slice, total: kept.bytes, epoch, treeHash: Buffer.from(kept.treeHash, "base64") });
   }
@@ -137,18 +160,21 @@ export class GroupService {
     const after = readCursor("members", params.cursor);
     if (after === undefined) return refused("CURSOR_INVALID");
     const { shard, actor } = placeOf(this.#ports.store, this.#groups.address(request.applicationId, groupId));
+    const prefix = head.context.tracking === "full" ? "leaf/" : memberPart("");
     const parts = await this.#ports.store.listParts(shard, actor, {
-      prefix: memberPart(""),
+      prefix,
       limit: limit + 1,
-      ...(after === "" ? {} : { after: memberPart(after) }),
+      ...(after === "" ? {} : { after: `${prefix}${after}` }),
     });
-    const clientIds = parts.slice(0, limit).map(({ name }) => name.slice(memberPart("").length));
-    const identities = await this.#groups.identities(request.applicationId, clientIds);
-    const members = clientIds.map((clientId, n) => {
+    const listed = parts.slice(0, limit).map(({ name, bytes }) =>
+      prefix === "leaf/" ? (decode(bytes) as OwnedLeaf) : { clientId: name.slice(prefix.length) },
+    );
+    const identities = await this.#groups.identities(request.applicationId, listed.map(({ clientId }) => clientId ?? ""));
+    const members = listed.map((member, n) => {
       const identity = identities[n]?.identity;
-      return { clientId, handle: identity?.handle, notAfter: identity?.notAfter };
+      return { ...member, handle: identity?.handle, notAfter: identity?.notAfter };
     });
-    const last = clientIds.at(-1);
+    const last = parts[limit - 1]?.name.slice(prefix.length);
     return done({ members, ...(parts.length > limit && last !== undefined ? { cursor: makeCursor("members", last) } : {}) });
   }
 
@@ -186,28 +212,47 @@ export class GroupService {
     return outcome.kind === "refused" ? outcome : done({});
   }
 
-  /** The clients that are known to be members at the beginning: the tree's leaves, or who says `as`. */
+  /** The clients that are members at the beginning: the tree's leaves, or who says `as`. */
   async #firstMembers(
     request: ApplicationRequest,
     as: string | undefined,
     { info, tree }: CheckedGroupInfo,
-  ): Promise<string[] | Refused> {
+    tracking: Params<"group.create">["tracking"],
+  ): Promise<FirstMembers | Refused> {
     if (as !== undefined) {
       const [client] = await this.#groups.identities(request.applicationId, [as]);
       if (client === undefined) return refused("AS_MISMATCH");
     }
-    if (tree === undefined) return as === undefined ? [] : [as];
+    if (tree === undefined) {
+      if (tracking === "full") return broken("TREE_INVALID", "TREE_MISSING", "12.4.3.3", "full tracking begins with the tree");
+      return { kind: "members", members: as === undefined ? [] : [as], full: undefined };
+    }
+    const leaves = await this.#ownedLeaves(request, tree.tree);
+    const members = leaves.flatMap(({ clientId }) => clientId ?? []);
+    if (as !== undefined && leaves.find(({ leaf }) => leaf === info.signer)?.clientId !== as) return refused("AS_MISMATCH");
+    if (tracking === "ordering") return { kind: "members", members: [...new Set(members)], full: undefined };
+    const snapshot = await this.#full.open(request, info, tree.tree);
+    if (snapshot.kind === "refused") return snapshot;
+    if (members.length < leaves.length && !request.settings.strangers) {
+      return broken("TREE_INVALID", "LEAF_CLIENT", "PROTOCOL M5", "a leaf is no client's current identity");
+    }
+    if (new Set(members).size !== members.length) {
+      return broken("TREE_INVALID", "ONE_LEAF_A_CLIENT", "PROTOCOL M5", "a client has two leaves");
+    }
+    return { kind: "members", members, full: { snapshot: snapshot.snapshot, leaves } };
+  }
+
+  async #ownedLeaves(request: ApplicationRequest, tree: PublicTree): Promise<OwnedLeaf[]> {
+    const leaves: number[] = [];
     const credentials: Uint8Array[] = [];
-    let signer = -1;
-    for (let leaf = 0; leaf < tree.tree.leafCount; leaf += 1) {
-      const node = tree.tree.leaf(leaf);
+    for (let leaf = 0; leaf < tree.leafCount; leaf += 1) {
+      const node = tree.leaf(leaf);
       if (node === undefined) continue;
-      if (leaf === info.signer) signer = credentials.length;
+      leaves.push(leaf);
       credentials.push(node.credential);
     }
     const clients = await this.#groups.clientsOf(request, credentials);
-    if (as !== undefined && clients[signer] !== as) return refused("AS_MISMATCH");
-    return [...new Set(clients.filter((client) => client !== undefined))];
+    return leaves.map((leaf, n) => ({ leaf, ...(clients[n] === undefined ? {} : { clientId: clients[n] }) }));
   }
 
   /** Another member's GroupInfo for the same epoch: equal in context and confirmation tag. */

@@ -1,0 +1,342 @@
+// Judges what `full` tracking can: a commit or proposal against the group's public state (PROTOCOL M2–M7),
+// whose each leaf is (M5), and what comes beside a commit. Off the turn; the group's actor compares again.
+import type { Refused } from "../actors/actor-port.ts";
+import {
+  leafPart,
+  memberPart,
+  type FollowedState,
+  type GroupContext,
+  type OwnedLeaf,
+  type Sender,
+  type SubmitCommitCommand,
+} from "../actors/group-state.ts";
+import type { NewSnapshot } from "../actors/group-trees.ts";
+import {
+  readGroupMessage,
+  type GroupMessage,
+  type PublicCommit,
+  type PublicProposal,
+  type Sender as MlsSender,
+} from "../mls/framing.ts";
+import { readGroupInfo, type GroupInfo } from "../mls/group-info.ts";
+import { checkProposal } from "../mls/public-group/check-proposal.ts";
+import { followCommit, type CommitFacts, type Followed } from "../mls/public-group/follow-commit.ts";
+import { matchGroupInfo, matchWelcomes } from "../mls/public-group/match-commit.ts";
+import type { SentProposal } from "../mls/public-group/proposal-list.ts";
+import { openPublicGroup, type PublicGroup } from "../mls/public-group/public-group.ts";
+import { encodedTreeSize, encodeRatchetTree } from "../mls/ratchet-tree.ts";
+import { Judge, type MlsRefusal } from "../mls/rules.ts";
+import { equalBytes } from "../mls/suites.ts";
+import type { PublicTree } from "../mls/tree/public-tree.ts";
+import { readWelcome, type Welcome } from "../mls/welcome.ts";
+import { decode } from "../protocol/codec.ts";
+import type { Params } from "../protocol/methods.ts";
+import type { Reason } from "../protocol/reasons.ts";
+import { broken, splitWelcomes } from "./group-checks.ts";
+import type { GroupDirectory, GroupHead } from "./group-directory.ts";
+import type { GroupFollower } from "./group-follower.ts";
+import { providerOf } from "./identity-provider-choice.ts";
+import { placeOf, refused, type ApplicationRequest, type ServicePorts } from "./service-ports.ts";
+import type { JudgedCommit, JudgedProposal, Tracking } from "./tracking.ts";
+
+type CommitParams = Params<"group.commit">;
+
+interface EnteringLeaf extends OwnedLeaf {
+  /** Of Adds; an external joiner has none. */
+  readonly keyPackageRef: Uint8Array | undefined;
+}
+
+/** Whose the leaves are that a commit touches. */
+interface JudgedClients {
+  readonly kind: "clients";
+  /** Client of the committer's leaf; undefined: a stranger's. */
+  readonly committer: string | undefined;
+  readonly entered: readonly EnteringLeaf[];
+  /** Clients that are members no more. */
+  readonly removed: readonly string[];
+}
+
+/** A snapshot is written once the journal is as long as the tree, and long enough to matter. */
+const JOURNAL_BYTES_MIN = 65_536;
+const PROPOSALS_READ_MAX = 2048;
+
+export class FullTracking implements Tracking {
+  readonly #ports: ServicePorts;
+  readonly #groups: GroupDirectory;
+  readonly #follower: GroupFollower;
+  readonly #judge: Judge;
+
+  /** @param judge all rules on, but in tests that switch one off */
+  constructor(ports: ServicePorts, groups: GroupDirectory, follower: GroupFollower, judge: Judge = new Judge()) {
+    this.#ports = ports;
+    this.#groups = groups;
+    this.#follower = follower;
+    this.#judge = judge;
+  }
+
+  /** A group as a joiner would judge it (RFC 9420 §12.4.3.1), at its creation. */
+  async open(
+    request: ApplicationRequest,
+    info: GroupInfo,
+    tree: PublicTree,
+  ): Promise<{ readonly kind: "snapshot"; readonly snapshot: NewSnapshot } | Refused> {
+    const opened = await openPublicGroup(info, tree, this.#terms(request));
+    if (opened.kind === "opened") return { kind: "snapshot", snapshot: snapshotOf(opened.group) };
+    return brokenRule(opened.rule.startsWith("GROUP_INFO") ? "GROUP_INFO_INVALID" : "TREE_INVALID", opened);
+  }
+
+  async commit(
+    request: ApplicationRequest,
+    params: CommitParams,
+    head: GroupHead,
+    message: GroupMessage,
+  ): Promise<JudgedCommit | Refused> {
+    const group = await this.#follower.current(request.applicationId, head.context, request.settings);
+    const proposals = await this.#proposals(request, head.context);
+    const followed = await followCommit(group, message as PublicCommit, {
+      ...this.#terms(request),
+      findProposal: (ref) => proposals.get(Buffer.from(ref).toString("hex")),
+    });
+    if (followed.kind === "proposalsMissing") {
+      return refused("PROPOSALS_MISSING", { details: { proposalRefs: followed.refs } });
+    }
+    if (followed.kind === "refused") return brokenRule("COMMIT_INVALID", followed);
+    const beside = await this.#checkBeside(followed, params);
+    if (beside !== undefined) return beside;
+    const clients = await this.#judgeClients(request, head.context, followed.facts);
+    if (clients.kind === "refused") return clients;
+    if (params.as !== undefined && clients.committer !== params.as) return refused("AS_MISMATCH");
+    return this.#judged(request, params, head.context, followed, clients);
+  }
+
+  async propose(
+    request: ApplicationRequest,
+    { as }: Params<"group.propose">,
+    { context }: GroupHead,
+    message: GroupMessage,
+  ): Promise<JudgedProposal | Refused> {
+    const group = await this.#follower.current(request.applicationId, context, request.settings);
+    const proposal = message as PublicProposal;
+    const { sender } = proposal;
+    const outcome = await checkProposal(group, proposal, this.#terms(request));
+    if (outcome.kind === "refused") return brokenRule("PROPOSAL_INVALID", outcome);
+    const owner = sender.type === "member" ? (await this.#owners(request, context, [sender.leaf]))[0] : undefined;
+    if (as !== undefined && owner !== as) return refused("AS_MISMATCH");
+    return { kind: "judged", sender: named(sender, owner), proposalRef: outcome.ref };
+  }
+
+  /** Who sent a PrivateMessage only members can tell; that `as` is one of them can be told here. */
+  async send(
+    request: ApplicationRequest,
+    { as, groupId }: Params<"group.send">,
+  ): Promise<Refused | undefined> {
+    if (as === undefined || (await this.#groups.isMember(request.applicationId, groupId, as))) return undefined;
+    return refused("AS_MISMATCH");
+  }
+
+  #judged(
+    request: ApplicationRequest,
+    params: CommitParams,
+    context: GroupContext,
+    { group, facts }: Followed,
+    { committer, entered, removed }: JudgedClients,
+  ): JudgedCommit | Refused {
+    const welcomes = splitWelcomes(params.welcomes, context.ciphersuite);
+    if (welcomes.kind === "refused") return welcomes;
+    const added: SubmitCommitCommand["added"][number][] = [];
+    const undelivered: JudgedCommit["undelivered"][number][] = [];
+    for (const { clientId, keyPackageRef } of entered) {
+      const addressed = keyPackageRef === undefined ? undefined : welcomes.byRef.get(Buffer.from(keyPackageRef).toString("hex"));
+      if (clientId === undefined) undelivered.push(...(addressed === undefined ? [] : [addressed]));
+      else added.push(addressed === undefined ? { clientId } : { clientId, ...addressed });
+    }
+    const client = committer === undefined ? {} : { clientId: committer };
+    return {
+      kind: "judged",
+      sender: facts.external ? { type: "newMember", ...client } : { type: "member", leaf: facts.committer, ...client },
+      command: {
+        external: facts.external,
+        resync: facts.resynced !== undefined,
+        added,
+        removed,
+        ...(params.groupInfo === undefined ? {} : { groupInfo: params.groupInfo }),
+        full: followedState(context, group, facts, entered),
+      },
+      undelivered,
+      accepted: () => {
+        this.#follower.moved(request.applicationId, context.id, group);
+      },
+    };
+  }
+
+  /** The GroupInfo is the new epoch's by the committer, and the Welcomes address exactly who was added. */
+  async #checkBeside({ group, facts }: Followed, { groupInfo, welcomes }: CommitParams): Promise<Refused | undefined> {
+    if (groupInfo !== undefined) {
+      const decoded = readGroupInfo(groupInfo);
+      if (decoded.kind === "malformed") return broken("GROUP_INFO_INVALID", "MALFORMED", "12.4.3", decoded.why);
+      const refusal = await matchGroupInfo(group, decoded.value, facts.committer, this.#judge);
+      if (refusal !== undefined) return brokenRule("GROUP_INFO_INVALID", refusal);
+    }
+    const decodedWelcomes: Welcome[] = [];
+    for (const bytes of welcomes) {
+      const decoded = readWelcome(bytes);
+      if (decoded.kind === "malformed") return broken("WELCOME_MISMATCH", "MALFORMED", "12.4.3.1", decoded.why);
+      decodedWelcomes.push(decoded.value);
+    }
+    const refs = facts.entered.flatMap(({ keyPackageRef }) => keyPackageRef ?? []);
+    const refusal = matchWelcomes(decodedWelcomes, refs, group.ciphersuite, this.#judge);
+    return refusal === undefined ? undefined : brokenRule("WELCOME_MISMATCH", refusal);
+  }
+
+  /** M5: whose the leaves are that enter or change their credential, and that no client has two. */
+  async #judgeClients(
+    request: ApplicationRequest,
+    context: GroupContext,
+    facts: CommitFacts,
+  ): Promise<JudgedClients | Refused> {
+    const entered = await this.#enteringClients(request, facts);
+    if (!Array.isArray(entered)) return entered;
+    const changed = await this.#checkChanged(request, context, facts);
+    if (changed !== undefined) return changed;
+    const left = facts.left.map(({ leafIndex }) => leafIndex);
+    const leftOwners = await this.#owners(request, context, left);
+    const doubled = await this.#memberTwice(request, context, entered, new Set(leftOwners));
+    if (doubled !== undefined) return doubled;
+    const [standing] = facts.external ? [] : await this.#owners(request, context, [facts.committer]);
+    const committer = facts.external ? entered.find(({ leaf }) => leaf === facts.committer)?.clientId : standing;
+    if (facts.resynced !== undefined && leftOwners[left.indexOf(facts.resynced.leafIndex)] !== committer) {
+      const rule = "a joiner removes nobody's leaf but its own former one";
+      return broken("COMMIT_INVALID", "RESYNC_CLIENT", "12.4.3.2", rule);
+    }
+    const back = new Set(entered.map(({ clientId }) => clientId));
+    const removed = leftOwners.filter((owner) => owner !== undefined && !back.has(owner)) as string[];
+    return { kind: "clients", committer, entered, removed };
+  }
+
+  async #enteringClients(
+    request: ApplicationRequest,
+    { entered }: CommitFacts,
+  ): Promise<EnteringLeaf[] | Refused> {
+    const clients = await this.#groups.clientsOf(request, entered.map(({ leafNode }) => leafNode.credential));
+    const owned: EnteringLeaf[] = [];
+    for (const [n, { leafIndex, keyPackageRef }] of entered.entries()) {
+      const clientId = clients[n];
+      if (clientId === undefined && !request.settings.strangers) {
+        return broken("COMMIT_INVALID", "LEAF_CLIENT", "PROTOCOL M5", "an entering leaf is no client's current identity");
+      }
+      owned.push({ leaf: leafIndex, keyPackageRef, ...(clientId === undefined ? {} : { clientId }) });
+    }
+    return owned;
+  }
+
+  async #checkChanged(
+    request: ApplicationRequest,
+    context: GroupContext,
+    { changed }: CommitFacts,
+  ): Promise<Refused | undefined> {
+    const renewed = changed.filter(({ before, after }) => !equalBytes(before.credential, after.credential));
+    if (renewed.length === 0) return undefined;
+    const owners = await this.#owners(request, context, renewed.map(({ leafIndex }) => leafIndex));
+    const clients = await this.#groups.clientsOf(request, renewed.map(({ after }) => after.credential));
+    const provider = providerOf(request.settings);
+    const fine = renewed.every(({ before, after }, n) =>
+      owners[n] === undefined
+        ? clients[n] === undefined && provider?.validSuccessor(before.credential, after.credential) === true
+        : owners[n] === clients[n],
+    );
+    if (fine) return undefined;
+    return broken("COMMIT_INVALID", "LEAF_CLIENT", "PROTOCOL M5", "a changed credential is not its client's current identity");
+  }
+
+  async #memberTwice(
+    request: ApplicationRequest,
+    context: GroupContext,
+    entered: readonly EnteringLeaf[],
+    left: ReadonlySet<string | undefined>,
+  ): Promise<Refused | undefined> {
+    const clients = entered.flatMap(({ clientId }) => clientId ?? []);
+    const groupId = Buffer.from(context.groupId, "base64");
+    const { shard, actor } = placeOf(this.#ports.store, this.#groups.address(request.applicationId, groupId));
+    const parts = await this.#ports.store.readParts(shard, actor, clients.map(memberPart));
+    const there = clients.some((clientId, n) => parts[n] !== undefined && !left.has(clientId));
+    if (!there && new Set(clients).size === clients.length) return undefined;
+    return broken("COMMIT_INVALID", "ONE_LEAF_A_CLIENT", "PROTOCOL M5", "a client would have two leaves");
+  }
+
+  async #owners(
+    { applicationId }: ApplicationRequest,
+    context: GroupContext,
+    leaves: readonly number[],
+  ): Promise<(string | undefined)[]> {
+    if (leaves.length === 0) return [];
+    const groupId = Buffer.from(context.groupId, "base64");
+    const { shard, actor } = placeOf(this.#ports.store, this.#groups.address(applicationId, groupId));
+    const parts = await this.#ports.store.readParts(shard, actor, leaves.map(leafPart));
+    return parts.map((bytes) => (bytes === undefined ? undefined : (decode(bytes) as OwnedLeaf).clientId));
+  }
+
+  async #proposals(request: ApplicationRequest, context: GroupContext): Promise<ReadonlyMap<string, SentProposal>> {
+    const proposals = new Map<string, SentProposal>();
+    if (context.proposals === 0) return proposals;
+    const groupId = Buffer.from(context.groupId, "base64");
+    const { shard, actor } = placeOf(this.#ports.store, this.#groups.address(request.applicationId, groupId));
+    const parts = await this.#ports.store.listParts(shard, actor, { prefix: "proposal/", limit: PROPOSALS_READ_MAX });
+    for (const { bytes } of parts) {
+      const stored = decode(bytes) as { proposalRef?: Uint8Array; proposal: Uint8Array };
+      const message = readGroupMessage(stored.proposal);
+      if (stored.proposalRef === undefined || message.kind !== "ok") continue;
+      const { proposal, sender } = message.value as PublicProposal;
+      proposals.set(Buffer.from(stored.proposalRef).toString("hex"), { proposal, sender });
+    }
+    return proposals;
+  }
+
+  #terms({ settings }: ApplicationRequest) {
+    const provider = providerOf(settings);
+    if (provider === undefined) throw new Error("settings name a provider that was refused when they were given");
+    return { judge: this.#judge, provider, nowMs: this.#ports.clock.now(), customProposals: settings.proposalTypes };
+  }
+}
+
+function followedState(
+  context: GroupContext,
+  group: PublicGroup,
+  { left, reinit }: CommitFacts,
+  entered: readonly EnteringLeaf[],
+): FollowedState {
+  const treeBytes = encodedTreeSize(group.tree);
+  const due = context.journalBytes >= Math.max(JOURNAL_BYTES_MIN, treeBytes);
+  return {
+    entered: entered.map(({ leaf, clientId }) => ({ leaf, ...(clientId === undefined ? {} : { clientId }) })),
+    left: left.map(({ leafIndex }) => leafIndex),
+    memberCount: group.tree.memberCount,
+    treeBytes,
+    ...(due ? { snapshot: snapshotOf(group) } : {}),
+    ...(reinit === undefined
+      ? {}
+      : { reinit: { groupId: reinit.groupId, version: reinit.version, ciphersuite: reinit.ciphersuite } }),
+  };
+}
+
+function named(sender: MlsSender, clientId: string | undefined): Sender {
+  const client = clientId === undefined ? {} : { clientId };
+  if (sender.type === "member") return { type: "member", leaf: sender.leaf, ...client };
+  return { type: sender.type === "external" ? "external" : "newMember" };
+}
+
+function brokenRule(reason: Reason, { rule, section, message }: MlsRefusal): Refused {
+  return broken(reason, rule, section, message);
+}
+
+function snapshotOf(group: PublicGroup): NewSnapshot {
+  const encoded = encodeRatchetTree(group.tree);
+  return {
+    encoded,
+    bytes: encoded.length,
+    treeHash: Buffer.from(group.context.treeHash).toString("base64"),
+    members: group.tree.memberCount,
+    groupContext: group.groupContext,
+    confirmationTag: group.confirmationTag,
+  };
+}
+

@@ -1,0 +1,190 @@
+// `ordering` tracking: the application tells who is added and removed; handshakes may be PrivateMessages.
+// Checks shape, sender as far as it can be seen, GroupInfo and tree when given (PROTOCOL §4).
+import type { Refused } from "../actors/actor-port.ts";
+import type { Sender, SubmitCommitCommand } from "../actors/group-state.ts";
+import { proposalRef, type GroupMessage, type Sender as MlsSender } from "../mls/framing.ts";
+import { equalBytes, isCiphersuite } from "../mls/suites.ts";
+import type { Params } from "../protocol/methods.ts";
+import { broken, checkGroupInfo, splitWelcomes, type CheckedGroupInfo } from "./group-checks.ts";
+import type { GroupDirectory, GroupHead } from "./group-directory.ts";
+import { refused, type ApplicationRequest } from "./service-ports.ts";
+import type { JudgedCommit, JudgedProposal, Tracking } from "./tracking.ts";
+
+type CommitParams = Params<"group.commit">;
+
+interface Recipients {
+  readonly kind: "recipients";
+  readonly added: SubmitCommitCommand["added"];
+  readonly undelivered: JudgedCommit["undelivered"];
+}
+
+interface Originator {
+  readonly kind: "originator";
+  readonly sender: Sender | undefined;
+  /** The client that joins by an external commit. */
+  readonly joiner: string | undefined;
+}
+
+export class OrderingTracking implements Tracking {
+  readonly #groups: GroupDirectory;
+
+  constructor(groups: GroupDirectory) {
+    this.#groups = groups;
+  }
+
+  async commit(
+    request: ApplicationRequest,
+    params: CommitParams,
+    head: GroupHead,
+    message: GroupMessage,
+  ): Promise<JudgedCommit | Refused> {
+    const recipients = await this.#recipients(request, params, head);
+    if (recipients.kind === "refused") return recipients;
+    const info = await checkNextGroupInfo(params, head, message);
+    if (info?.kind === "refused") return info;
+    const originator = await this.#originator(request, params.as, head, message);
+    if (originator.kind === "refused") return originator;
+    const { joiner, sender } = originator;
+    const { applicationId } = request;
+    const command = {
+      external: sender?.type === "newMember",
+      resync: joiner !== undefined && (await this.#groups.isMember(applicationId, params.groupId, joiner)),
+      added: joiner === undefined ? recipients.added : [...recipients.added, { clientId: joiner }],
+      removed: params.removed ?? [],
+      ...(params.groupInfo === undefined ? {} : { groupInfo: params.groupInfo }),
+      ...(info?.tree === undefined ? {} : { tree: info.tree.stored }),
+    };
+    return { kind: "judged", sender, command, undelivered: recipients.undelivered, accepted: () => undefined };
+  }
+
+  async propose(
+    request: ApplicationRequest,
+    params: Params<"group.propose">,
+    head: GroupHead,
+    message: GroupMessage,
+  ): Promise<JudgedProposal | Refused> {
+    const originator = await this.#originator(request, params.as, head, message);
+    if (originator.kind === "refused") return originator;
+    return { kind: "judged", sender: originator.sender, proposalRef: refOf(message, head.context.ciphersuite) };
+  }
+
+  async send(request: ApplicationRequest, { as }: Params<"group.send">): Promise<Refused | undefined> {
+    return this.#unregistered(request, as);
+  }
+
+  /** Who gets which Welcome: `added` says whose each key package is (M4). */
+  async #recipients(
+    request: ApplicationRequest,
+    params: CommitParams,
+    { context }: GroupHead,
+  ): Promise<Recipients | Refused> {
+    const welcomes = splitWelcomes(params.welcomes, context.ciphersuite);
+    if (welcomes.kind === "refused") return welcomes;
+    const left = new Map(welcomes.byRef);
+    const added: SubmitCommitCommand["added"][number][] = [];
+    const named = params.added ?? [];
+    const known = await this.#groups.identities(request.applicationId, named.map(({ clientId }) => clientId));
+    for (const [n, { clientId, keyPackageRef }] of named.entries()) {
+      if (known[n] === undefined) return refused("CLIENT_NOT_FOUND", { details: { clientId } });
+      const ref = Buffer.from(keyPackageRef).toString("hex");
+      const addressed = left.get(ref);
+      if (addressed === undefined) {
+        return broken("WELCOME_MISMATCH", "WELCOME_MISSING", "12.4.1", "no Welcome addresses an added key package");
+      }
+      left.delete(ref);
+      added.push({ clientId, keyPackageRef, welcome: addressed.welcome });
+    }
+    return { kind: "recipients", added, undelivered: [...left.values()] };
+  }
+
+  /** The sender as far as it can be known, and that `as` owns its leaf. */
+  async #originator(
+    request: ApplicationRequest,
+    as: string | undefined,
+    head: GroupHead,
+    message: GroupMessage,
+  ): Promise<Originator | Refused> {
+    const stranger = await this.#unregistered(request, as);
+    if (stranger !== undefined) return stranger;
+    const sender = message.wireFormat === "public" ? message.sender : undefined;
+    const owner = await this.#owner(request, head, message, sender);
+    if (owner !== undefined && as !== undefined && owner !== as) return refused("AS_MISMATCH");
+    const clientId = owner ?? as;
+    if (sender?.type === "newMemberCommit" && clientId === undefined && !request.settings.strangers) {
+      return broken("COMMIT_INVALID", "LEAF_CLIENT", "PROTOCOL M5", "the joining leaf belongs to no registered client");
+    }
+    const joiner = sender?.type === "newMemberCommit" ? clientId : undefined;
+    return { kind: "originator", sender: nameSender(sender, clientId), joiner };
+  }
+
+  async #unregistered(request: ApplicationRequest, as: string | undefined): Promise<Refused | undefined> {
+    if (as === undefined) return undefined;
+    const [client] = await this.#groups.identities(request.applicationId, [as]);
+    return client === undefined ? refused("AS_MISMATCH") : undefined;
+  }
+
+  async #owner(
+    request: ApplicationRequest,
+    head: GroupHead,
+    message: GroupMessage,
+    sender: MlsSender | undefined,
+  ): Promise<string | undefined> {
+    if (sender?.type === "member") {
+      const leaf = (await this.#groups.currentTree(request.applicationId, head))?.leaf(sender.leaf);
+      return leaf === undefined ? undefined : (await this.#groups.clientsOf(request, [leaf.credential]))[0];
+    }
+    if (sender?.type !== "newMemberCommit" || message.wireFormat !== "public" || message.contentType !== "commit") {
+      return undefined;
+    }
+    const leaf = message.commit.path?.leafNode;
+    return leaf === undefined ? undefined : (await this.#groups.clientsOf(request, [leaf.credential]))[0];
+  }
+}
+
+/** The GroupInfo of the epoch to come: same group and suite, the commit's own tag where it can be seen. */
+async function checkNextGroupInfo(
+  params: CommitParams,
+  { context }: GroupHead,
+  message: GroupMessage,
+): Promise<CheckedGroupInfo | Refused | undefined> {
+  if (params.groupInfo === undefined) {
+    return params.ratchetTree === undefined
+      ? undefined
+      : refused("GROUP_INFO_REQUIRED", { message: "a tree is checked against its GroupInfo" });
+  }
+  const checked = await checkGroupInfo(params.groupInfo, params.ratchetTree);
+  if (checked.kind === "refused") return checked;
+  const { info } = checked;
+  const invalid = (rule: string, message: string): Refused => broken("GROUP_INFO_INVALID", rule, "12.4.3", message);
+  if (!equalBytes(info.groupId, params.groupId)) return invalid("GROUP_INFO_CONTEXT", "it is another group's");
+  if (info.epoch !== BigInt(context.epoch) + 1n) {
+    return invalid("GROUP_INFO_CONTEXT", "it is not of the epoch that the commit begins");
+  }
+  if (info.ciphersuite !== context.ciphersuite) return invalid("GROUP_INFO_CONTEXT", "it is of another ciphersuite");
+  if (message.wireFormat === "public" && message.contentType === "commit") {
+    if (!equalBytes(info.confirmationTag, message.confirmationTag)) {
+      return invalid("GROUP_INFO_TAG", "its confirmation tag is not the commit's");
+    }
+  }
+  return checked;
+}
+
+function nameSender(sender: MlsSender | undefined, clientId: string | undefined): Sender | undefined {
+  const client = clientId === undefined ? {} : { clientId };
+  switch (sender?.type) {
+    case "member":
+      return { type: "member", leaf: sender.leaf, ...client };
+    case "external":
+      return { type: "external" };
+    case "newMemberProposal":
+    case "newMemberCommit":
+      return { type: "newMember", ...client };
+    case undefined:
+      return clientId === undefined ? undefined : { type: "member", clientId };
+  }
+}
+
+function refOf(message: GroupMessage, ciphersuite: number): Uint8Array | undefined {
+  if (message.wireFormat !== "public" || message.contentType !== "proposal") return undefined;
+  return isCiphersuite(ciphersuite) ? proposalRef(message, ciphersuite) : undefined;
+}
