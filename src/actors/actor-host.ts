@@ -6,7 +6,7 @@ import { Fenced, StoreUnavailable, type ActorKey, type Mark, type Operation, typ
 import { actorKey, parseActorKey, shardOf } from "./actor-address.ts";
 import type { ActorPort, Applied, Call, IdempotencyKey, Outcome } from "./actor-port.ts";
 import type { HostOptions } from "./host-options.ts";
-import { LiveActor, SnapshotTooNew, type MailboxEntry } from "./live-actor.ts";
+import { LiveActor, SnapshotTooNew, type MailboxEntry, type RecentNumber, type RecentResult } from "./live-actor.ts";
 import { notApplied, ShardRunner } from "./shard-runner.ts";
 import { receivedMark, resultMark, takeTurn, type OutboxMessage, type Turn } from "./turn.ts";
 
@@ -23,8 +23,9 @@ export class ActorHost implements ActorPort {
     this.#options = options;
     const duties = {
       deliver: (message: OutboxMessage) => this.#deliver(message),
-      fire: (timer: Timer) => {
-        this.#fire(timer);
+      fire: (timer: Timer) => this.#fire(timer),
+      dropped: (actors: number) => {
+        this.#live -= actors;
       },
     };
     this.#runners = Array.from({ length: options.store.shardCount }, (_, n) => new ShardRunner(n, options, duties));
@@ -63,6 +64,7 @@ export class ActorHost implements ActorPort {
     return new Promise((resolve) => {
       const entry = this.#entry(runner, live, call, special, resolve);
       live.mailbox.push(entry);
+      live.arrived += 1;
       if (!live.pumping) void this.#pump(runner, live);
     });
   }
@@ -136,23 +138,35 @@ export class ActorHost implements ActorPort {
 
   async #pump(runner: ShardRunner, live: LiveActor): Promise<void> {
     live.pumping = true;
+    let turning: MailboxEntry | undefined;
     try {
       if (!live.loaded) await this.#load(runner, live);
       while (!live.stopped) {
         const entry = live.mailbox[0];
         if (entry === undefined) break;
         const remembered = await entry.remembered;
-        await runner.room();
+        // Asked again after each wait: of all that wait for room, each takes its own turn's worth.
+        while (runner.full && !live.stopped) await runner.room();
         if (live.stopped) break;
         live.mailbox.shift();
-        if (entry.phase === "queued") this.#turn(runner, live, entry, remembered);
+        turning = entry;
+        this.#handle(runner, live, entry, remembered);
+        turning = undefined;
+        live.handled += 1;
+        live.forgetSettled();
       }
     } catch (error) {
-      this.#fail(runner, live, error);
+      this.#fail(runner, live, error, turning);
     }
     live.pumping = false;
     live.lastUsedMs = performance.now();
-    if (live.idle) live.forgetRecent();
+  }
+
+  /** Expired work is dropped before it runs, however late its alarm (E3). */
+  #handle(runner: ShardRunner, live: LiveActor, entry: MailboxEntry, remembered: Mark | undefined): void {
+    if (entry.phase !== "queued") return;
+    if (performance.now() < entry.call.deadline) this.#turn(runner, live, entry, remembered);
+    else entry.settle({ kind: "refused", refusal: refuse("DEADLINE_EXCEEDED") });
   }
 
   async #load(runner: ShardRunner, live: LiveActor): Promise<void> {
@@ -163,11 +177,16 @@ export class ActorHost implements ActorPort {
     if (!live.stopped) live.start(stored, lineage);
   }
 
-  /** An outage makes the node claim anew; a bug stops this actor; neither ends the process. */
-  #fail(runner: ShardRunner, live: LiveActor, error: unknown): void {
+  /**
+   * An outage makes the node claim anew; a bug stops this actor; neither ends the process.
+   * @param turning whose turn failed: the others in the mailbox are not to blame
+   */
+  #fail(runner: ShardRunner, live: LiveActor, error: unknown, turning: MailboxEntry | undefined): void {
     const outage = error instanceof Fenced || error instanceof StoreUnavailable;
-    const refusal = outage || error instanceof SnapshotTooNew ? notApplied() : refuse("INTERNAL");
+    const innocent = outage || error instanceof SnapshotTooNew || turning !== undefined;
+    const refusal = innocent ? notApplied() : refuse("INTERNAL");
     if (!outage) this.#options.events.actorFailed(live.address.kind, error);
+    turning?.settle({ kind: "refused", refusal: refuse("INTERNAL") });
     for (const entry of live.mailbox.splice(0)) entry.settle({ kind: "refused", refusal });
     if (outage) runner.lose(error.message);
     else if (live.unsettled > 0) runner.lose("an actor failed with turns in flight");
@@ -186,24 +205,40 @@ export class ActorHost implements ActorPort {
     const turn = takeTurn(live, call.command, { now, lineage: runner.lineage, directory: live.directory });
     entry.phase = "turned";
     live.unsettled += 1;
-    const outcome = new Promise<Outcome>((resolve) => {
-      runner.add(
-        {
-          live,
-          turn,
-          settle: (settled) => {
-            resolve(settled);
-            entry.settle(settled);
-            live.unsettled -= 1;
-            if (live.idle && !live.pumping) live.forgetRecent();
-          },
-        },
-        this.#bookkeeping(live, entry, turn, now),
-      );
-    });
-    if (call.key === undefined || turn.refusal !== undefined) return;
-    live.recent.set(resultMark(call.key.key), { digest: call.key.digest, outcome, at: now });
-    if (live.recent.size > this.#options.limits.mailboxMax) live.pruneRecent(now - 2 * this.#options.limits.internalCallMs);
+    for (const mark of turn.forgotten) live.recent.delete(mark);
+    const operations = this.#bookkeeping(live, entry, turn, now);
+    let answer: (outcome: Outcome) => void = () => undefined;
+    const outcome = new Promise<Outcome>((resolve) => (answer = resolve));
+    const remembering = this.#remember(live, entry, turn, outcome);
+    const settle = (settled: Outcome): void => {
+      answer(settled);
+      entry.settle(settled);
+      live.unsettled -= 1;
+      for (const recent of remembering) recent.forgetAfter = live.arrived;
+      live.forgetSettled();
+    };
+    runner.add({ live, turn, settle: once(settle) }, operations);
+  }
+
+  /** What calls that looked into the store before this turn was durable must still find here. */
+  #remember(
+    live: LiveActor,
+    { call, origin }: MailboxEntry,
+    turn: Turn,
+    outcome: Promise<Outcome>,
+  ): { forgetAfter?: number }[] {
+    if (turn.refusal !== undefined) return [];
+    if (origin !== undefined) {
+      const recent: RecentNumber = { number: origin.number };
+      // Put anew, so that it stands behind all that become durable before it.
+      live.received.delete(origin.mark);
+      live.received.set(origin.mark, recent);
+      return [recent];
+    }
+    if (call.key === undefined) return [];
+    const recent: RecentResult = { digest: call.key.digest, outcome };
+    live.recent.set(resultMark(call.key.key), recent);
+    return [recent];
   }
 
   /** Repeats what an idempotency key or an outbox number has already done here. */
@@ -211,7 +246,7 @@ export class ActorHost implements ActorPort {
     const { call, origin } = entry;
     if (origin !== undefined) {
       const stored = remembered === undefined ? 0 : (decode(remembered.bytes) as number);
-      if (origin.number > Math.max(stored, live.received.get(origin.mark) ?? 0)) return false;
+      if (origin.number > Math.max(stored, live.received.get(origin.mark)?.number ?? 0)) return false;
       // Applied before, perhaps in a batch still on its way: "not applied" makes the sender ask again.
       entry.settle(live.unsettled > 0 ? { kind: "refused", refusal: notApplied() } : repeatedNothing());
       return true;
@@ -219,8 +254,12 @@ export class ActorHost implements ActorPort {
     if (call.key === undefined) return false;
     const recent = live.recent.get(resultMark(call.key.key));
     if (recent !== undefined) {
-      if (recent.digest !== call.key.digest) entry.settle({ kind: "refused", refusal: refuse("KEY_REUSED") });
-      else void recent.outcome.then((outcome) => { entry.settle(repeated(outcome)); });
+      // Not durable yet, perhaps: neither the result nor "no" may leave before it is (rule 4).
+      const same = recent.digest === call.key.digest;
+      if (same) entry.phase = "turned";
+      void recent.outcome.then((outcome) => {
+        entry.settle(same ? repeated(outcome) : keyReused(outcome));
+      });
       return true;
     }
     if (remembered === undefined) return false;
@@ -263,7 +302,6 @@ export class ActorHost implements ActorPort {
     }
     if (entry.origin !== undefined && turn.refusal === undefined) {
       const { mark, number } = entry.origin;
-      live.received.set(mark, number);
       const bytes = encode(number);
       operations.push({ op: "putMark", actor: live.key, name: mark, bytes, expiresAt: now + limits.receivedTtlMs });
     }
@@ -281,8 +319,10 @@ export class ActorHost implements ActorPort {
     const deadline = performance.now() + this.#options.limits.internalCallMs;
     const origin = { mark: receivedMark(message.sender, message.lineage), number: message.number };
     const outcome = await this.#enqueue({ to: duty.to, command: duty.command, deadline }, { origin });
-    // A refusal by the machine is an answer; only what was certainly or perhaps not applied goes again.
-    if (outcome.kind === "refused" && outcome.refusal.retryable) throw new Error(outcome.refusal.reason);
+    // A refusal by the machine is an answer; only what was certainly or perhaps not applied goes again. A bug
+    // is no answer either: the message waits for a version that can take it.
+    if (outcome.kind !== "refused") return;
+    if (outcome.refusal.retryable || outcome.refusal.reason === "INTERNAL") throw new Error(outcome.refusal.reason);
   }
 
   async #purgeApplication(applicationId: string): Promise<void> {
@@ -294,19 +334,16 @@ export class ActorHost implements ActorPort {
     await this.#options.store.purgeApplication(applicationId);
   }
 
-  #fire(timer: Timer): void {
+  /** False when the timer's turn did not happen and must be tried again. */
+  async #fire(timer: Timer): Promise<boolean> {
     const { internalCallMs } = this.#options.limits;
     const call = {
       to: parseActorKey(timer.actor),
       command: { type: "timer", name: timer.name } as { type: string },
       deadline: performance.now() + internalCallMs,
     };
-    void this.#enqueue(call, { timer: timer.name }).then((outcome) => {
-      if (outcome.kind !== "refused" || !outcome.refusal.retryable) return;
-      setTimeout(() => {
-        if (this.#runnerOf(timer.actor).fence !== undefined) this.#fire(timer);
-      }, RETRY_TIMER_MS).unref();
-    });
+    const outcome = await this.#enqueue(call, { timer: timer.name });
+    return outcome.kind === "applied" || !outcome.refusal.retryable;
   }
 
   #passivateIdle(idleMs: number): void {
@@ -334,10 +371,22 @@ interface RememberedResult {
   readonly x?: Uint8Array;
 }
 
-const RETRY_TIMER_MS = 1_000;
-
 function refused(refusal: Refusal): Promise<Outcome> {
   return Promise.resolve({ kind: "refused", refusal });
+}
+
+/** The key belongs to another request, if that one came to anything. */
+function keyReused(first: Outcome): Outcome {
+  return { kind: "refused", refusal: first.kind === "applied" ? refuse("KEY_REUSED") : notApplied() };
+}
+
+/** Sabotage answers before the batch does: a turn counts as settled once all the same. */
+function once(settle: (outcome: Outcome) => void): (outcome: Outcome) => void {
+  let done = false;
+  return (outcome) => {
+    if (!done) settle(outcome);
+    done = true;
+  };
 }
 
 function repeated(outcome: Outcome): Outcome {

@@ -22,6 +22,11 @@ export class Batch {
     return this.operations.length === 0 && this.releases.length === 0;
   }
 
+  /** Operations that it will have once it is sealed. */
+  get size(): number {
+    return this.operations.length + this.#dirty.size;
+  }
+
   add(release: Release, operations: readonly Operation[]): void {
     this.operations.push(...operations);
     this.releases.push(release);

@@ -27,7 +27,13 @@ export interface MailboxEntry {
 export interface RecentResult {
   readonly digest: string;
   readonly outcome: Promise<Outcome>;
-  readonly at: number;
+  /** Set once it is durable: calls that arrived later find it in the store; those up to this one may not. */
+  forgetAfter?: number;
+}
+
+export interface RecentNumber {
+  readonly number: number;
+  forgetAfter?: number;
 }
 
 /** A snapshot written by a newer machine: this node must not touch it (F23). */
@@ -42,7 +48,11 @@ export class LiveActor implements TurnSubject {
   readonly mailbox: MailboxEntry[] = [];
   /** Results by mark name, from their turn until no call that might have missed them is left. */
   readonly recent = new Map<string, RecentResult>();
-  readonly received = new Map<string, number>();
+  /** The same for outbox numbers, by the sender's mark. */
+  readonly received = new Map<string, RecentNumber>();
+  /** Calls ever put into the mailbox, and those that have left it: both only grow. */
+  arrived = 0;
+  handled = 0;
   /** Turns whose batch is not durable yet. */
   unsettled = 0;
   outboxNumber = 0;
@@ -116,16 +126,14 @@ export class LiveActor implements TurnSubject {
     this.#machine?.stop();
   }
 
-  /** Called when nothing is on its way: every later read of the store sees all results. */
-  forgetRecent(): void {
-    this.recent.clear();
-    this.received.clear();
-  }
-
-  pruneRecent(olderThanMs: number): void {
-    for (const [name, result] of this.recent) {
-      if (result.at >= olderThanMs) return;
-      this.recent.delete(name);
+  /** Lets go of what every call that is still to come finds in the store (L6). */
+  forgetSettled(): void {
+    for (const remembered of [this.recent, this.received]) {
+      // Turns become durable in their order, so the first that must stay keeps all behind it.
+      for (const [name, { forgetAfter }] of remembered) {
+        if (forgetAfter === undefined || forgetAfter > this.handled) break;
+        remembered.delete(name);
+      }
     }
   }
 }

@@ -16,12 +16,16 @@ export interface OutboxOptions {
   reload(): void;
 }
 
+interface QueuedMessage extends OutboxMessage {
+  arrived(inTime: boolean): void;
+}
+
 export class Outbox {
   readonly #options: OutboxOptions;
   /** Messages of one (sender, receiver), in order; the first is on its way. */
-  readonly #lanes = new Map<string, OutboxMessage[]>();
+  readonly #lanes = new Map<string, QueuedMessage[]>();
   readonly #known = new Set<string>();
-  readonly #waits = new Map<ActorKey, Set<Promise<void>>>();
+  readonly #waits = new Map<ActorKey, Set<Promise<boolean>>>();
   /** `loading`: the stored messages are being read; `behind`: memory is full, the rest is in the store. */
   #mode: "loading" | "live" | "behind" = "loading";
   #held: OutboxMessage[] = [];
@@ -54,14 +58,16 @@ export class Outbox {
     this.#catchUp();
   }
 
-  /** Resolves when everything that `sender` owes now has arrived. */
-  async settled(sender: ActorKey): Promise<void> {
+  /** True once everything that `sender` owes now has arrived; false when this outbox was stopped before. */
+  async settled(sender: ActorKey): Promise<boolean> {
     while (this.#mode !== "live" && !this.#stopped) await pause(this.#options.retryMinMs);
-    await Promise.all(this.#waits.get(sender) ?? []);
+    const arrived = await Promise.all(this.#waits.get(sender) ?? []);
+    return !this.#stopped && !arrived.includes(false);
   }
 
   stop(): void {
     this.#stopped = true;
+    for (const lane of this.#lanes.values()) for (const message of lane) message.arrived(false);
     this.#lanes.clear();
     this.#known.clear();
     this.#held = [];
@@ -77,9 +83,9 @@ export class Outbox {
     if (this.#known.has(message.id)) return;
     this.#known.add(message.id);
     const lane = `${message.sender}\n${receiverOf(message.duty)}`;
-    const done = new Promise<void>((resolve) => {
+    const done = new Promise<boolean>((resolve) => {
       const waiting = this.#lanes.get(lane);
-      const queued = { ...message, resolve };
+      const queued = { ...message, arrived: resolve };
       if (waiting !== undefined) {
         waiting.push(queued);
         return;
@@ -98,7 +104,7 @@ export class Outbox {
   async #run(lane: string): Promise<void> {
     let retryMs = this.#options.retryMinMs;
     for (;;) {
-      const message = this.#lanes.get(lane)?.[0] as (OutboxMessage & { resolve: () => void }) | undefined;
+      const message = this.#lanes.get(lane)?.[0];
       if (message === undefined || this.#stopped) break;
       try {
         await this.#options.deliver(message);
@@ -112,7 +118,7 @@ export class Outbox {
       if (this.#stopped) break;
       this.#lanes.get(lane)?.shift();
       this.#known.delete(message.id);
-      message.resolve();
+      message.arrived(true);
       this.#options.delivered(message);
     }
     this.#lanes.delete(lane);

@@ -13,7 +13,10 @@ import { decodeOutboxMessage, type OutboxMessage, type Turn } from "./turn.ts";
 
 export interface ShardDuties {
   deliver(message: OutboxMessage): Promise<void>;
-  fire(timer: Timer): void;
+  /** Never rejects; false: the timer's turn did not happen and must be tried again. */
+  fire(timer: Timer): Promise<boolean>;
+  /** Actors that left memory because the shard was lost. */
+  dropped(actors: number): void;
 }
 
 export class ShardRunner {
@@ -29,9 +32,14 @@ export class ShardRunner {
   #inFlight: Batch | undefined;
   #pendingSinceMs = 0;
   #bytes = 0;
+  /** Deletes of delivered messages: they ride along with the batches, so many at a time. */
+  #housekeeping: Operation[] = [];
+  /** The outbox wants the stored messages again. */
+  #outboxStale = false;
   #flushScheduled = false;
   #roomWaits: (() => void)[] = [];
   #settledWaits: (() => void)[] = [];
+  #ownedWaits: (() => void)[] = [];
 
   constructor(shard: Shard, options: HostOptions, duties: ShardDuties) {
     this.shard = shard;
@@ -41,9 +49,7 @@ export class ShardRunner {
     this.#timers = new ShardTimers({
       clock: options.clock,
       timersMax: options.limits.timersMax,
-      fire: (timer) => {
-        duties.fire(timer);
-      },
+      fire: (timer) => duties.fire(timer),
       reload: () => {
         this.#loadTimers();
       },
@@ -66,23 +72,26 @@ export class ShardRunner {
 
   /** Sends what is pending, then gives up; the shard's claim stays until somebody takes it. */
   async stop(): Promise<void> {
-    while (this.#owner !== undefined && (this.#inFlight !== undefined || !this.#pending.empty)) {
+    while (this.#owner !== undefined && (this.#inFlight !== undefined || this.#hasWork)) {
       await new Promise<void>((resolve) => this.#settledWaits.push(resolve));
     }
     this.#stop.abort();
     this.#owner = undefined;
     this.#outbox.stop();
     this.#timers.stop();
-    for (const live of this.actors.values()) live.stop();
-    this.actors.clear();
+    this.#dropActors();
+    for (const resolve of this.#roomWaits.splice(0)) resolve();
   }
 
-  /** Resolves when the pending batch can take another turn (L6). */
-  async room(): Promise<void> {
+  /** True while the pending batch can take no further turn (L6); look again after each `room()`. */
+  get full(): boolean {
     const { batchOperationsMax, batchBytesMax } = this.#options.limits;
-    while (this.#pending.operations.length >= batchOperationsMax || this.#bytes >= batchBytesMax) {
-      await new Promise<void>((resolve) => this.#roomWaits.push(resolve));
-    }
+    return this.#pending.size >= batchOperationsMax || this.#bytes >= batchBytesMax;
+  }
+
+  /** Resolves when a batch has gone; others may take the room first. */
+  room(): Promise<void> {
+    return new Promise((resolve) => this.#roomWaits.push(resolve));
   }
 
   /** Puts a turn's writes into the next batch; `release.settle` is called once they are durable. */
@@ -97,8 +106,14 @@ export class ShardRunner {
     this.#schedule();
   }
 
-  settled(sender: ActorKey): Promise<void> {
-    return this.#outbox.settled(sender);
+  /** Resolves when everything that `sender` owes now has arrived, even if the shard was lost meanwhile. */
+  async settled(sender: ActorKey): Promise<void> {
+    for (;;) {
+      const outbox = this.#outbox;
+      if (await outbox.settled(sender)) return;
+      // The store keeps what did not arrive: the next ownership's outbox begins with it.
+      if (outbox === this.#outbox) await new Promise<void>((resolve) => this.#ownedWaits.push(resolve));
+    }
   }
 
   /** The store said, or may have said, that this node is no owner. Claims anew; nothing is assumed. */
@@ -118,20 +133,32 @@ export class ShardRunner {
         this.#addHousekeeping([{ op: "deleteOutbox", id: message.id }]);
       },
       reload: () => {
-        this.#loadOutbox();
+        this.#outboxStale = true;
+        this.#reloadOutbox();
       },
     });
+  }
+
+  /** Only when what was delivered is gone from the store: it would be delivered again and again. */
+  #reloadOutbox(): void {
+    if (!this.#outboxStale || this.#housekeeping.length > 0 || this.#inFlight !== undefined) return;
+    this.#outboxStale = false;
+    this.#loadOutbox();
   }
 
   #addHousekeeping(operations: readonly Operation[]): void {
     if (this.#owner === undefined) return;
     this.#noteArrival();
-    this.#pending.operations.push(...operations);
+    this.#housekeeping.push(...operations);
     this.#schedule();
   }
 
+  get #hasWork(): boolean {
+    return !this.#pending.empty || this.#housekeeping.length > 0;
+  }
+
   #noteArrival(): void {
-    if (this.#pending.empty) this.#pendingSinceMs = performance.now();
+    if (!this.#hasWork) this.#pendingSinceMs = performance.now();
   }
 
   #schedule(): void {
@@ -145,8 +172,9 @@ export class ShardRunner {
 
   async #flush(): Promise<void> {
     const owner = this.#owner;
-    if (this.#inFlight !== undefined || owner === undefined || this.#pending.empty) return;
+    if (this.#inFlight !== undefined || owner === undefined || !this.#hasWork) return;
     const batch = this.#pending;
+    batch.operations.push(...this.#housekeeping.splice(0, this.#options.limits.batchOperationsMax));
     const waitMs = performance.now() - this.#pendingSinceMs;
     this.#pending = new Batch();
     this.#bytes = 0;
@@ -184,8 +212,13 @@ export class ShardRunner {
   }
 
   #publish({ live, turn }: Batch["releases"][number]): void {
-    if (turn.appended.length > 0) this.#options.published(live.key, this.lineage, turn.appended);
-    if (turn.operations.some(({ op }) => op === "purge")) this.#options.purged(live.key);
+    try {
+      if (turn.appended.length > 0) this.#options.published(live.key, this.lineage, turn.appended);
+      if (turn.operations.some(({ op }) => op === "purge")) this.#options.purged(live.key);
+    } catch (error) {
+      // A listener's bug must not keep the answers of its neighbours in the batch.
+      this.#options.events.actorFailed(live.address.kind, error);
+    }
   }
 
   /** The gate: per turn, first the reply, then its events, then its messages to other actors. */
@@ -213,7 +246,7 @@ export class ShardRunner {
       taken,
       lineage: this.lineage,
       repeated: false,
-      settled: this.#outbox.settled(live.key),
+      settled: this.settled(live.key),
     });
   }
 
@@ -237,11 +270,15 @@ export class ShardRunner {
     const speculative = this.#pending;
     this.#pending = new Batch();
     this.#bytes = 0;
+    this.#housekeeping = [];
+    this.#outboxStale = false;
     this.#outbox.stop();
     this.#timers.stop();
     this.#dropActors();
     speculative.refuseAll(notApplied());
     for (const resolve of this.#roomWaits.splice(0)) resolve();
+    // Whoever waits to stop must not wait for a store that is away.
+    for (const resolve of this.#settledWaits.splice(0)) resolve();
     const claimed = await this.#options.claims.claim(this.shard, this.#stop.signal).catch(() => undefined);
     this.#inFlight = undefined;
     if (claimed === undefined) {
@@ -278,6 +315,7 @@ export class ShardRunner {
       live.stop();
       for (const entry of live.mailbox.splice(0)) entry.settle({ kind: "refused", refusal: notApplied() });
     }
+    this.#duties.dropped(this.actors.size);
     this.actors.clear();
   }
 
@@ -287,22 +325,30 @@ export class ShardRunner {
     this.#options.events.shardClaimed(this.shard, claimed.record.fence.number);
     this.#loadOutbox();
     this.#loadTimers();
+    for (const resolve of this.#ownedWaits.splice(0)) resolve();
   }
 
   #loadOutbox(): void {
     const { store, limits } = this.#options;
     const outbox = this.#outbox;
-    this.#readOwned((fence) => store.readOutbox(this.shard, fence, "", limits.outboxMessagesMax), (messages) => {
-      const stored = messages.map((message) => decodeOutboxMessage(message.bytes));
-      outbox.loaded(stored, stored.length >= limits.outboxMessagesMax);
-    });
+    this.#readOwned(
+      (fence) => store.readOutbox(this.shard, fence, "", limits.outboxMessagesMax),
+      (messages) => {
+        const stored = messages.map((message) => decodeOutboxMessage(message.bytes));
+        outbox.loaded(stored, stored.length >= limits.outboxMessagesMax);
+      },
+    );
   }
 
   #loadTimers(): void {
     const { store, limits } = this.#options;
-    this.#readOwned((fence) => store.readTimers(this.shard, fence, limits.timersMax), (timers) => {
-      this.#timers.load(timers);
-    });
+    this.#timers.loading();
+    this.#readOwned(
+      (fence) => store.readTimers(this.shard, fence, limits.timersMax),
+      (timers) => {
+        this.#timers.load(timers);
+      },
+    );
   }
 
   #readOwned<T>(read: (fence: Fence) => Promise<T>, use: (value: T) => void): void {
@@ -319,7 +365,8 @@ export class ShardRunner {
   }
 
   #continue(): void {
-    if (!this.#pending.empty) this.#schedule();
+    this.#reloadOutbox();
+    if (this.#hasWork) this.#schedule();
     for (const resolve of this.#settledWaits.splice(0)) resolve();
   }
 }

@@ -33,6 +33,8 @@ export interface Turn {
   readonly outbox: readonly OutboxMessage[];
   readonly timersSet: readonly Timer[];
   readonly timersCleared: readonly string[];
+  /** Marks of results that are forgotten by this turn. */
+  readonly forgotten: readonly string[];
   /** The machine's state moved, so its snapshot must be written. */
   readonly changed: boolean;
 }
@@ -68,6 +70,7 @@ class TurnBuilder {
   readonly #outbox: OutboxMessage[] = [];
   readonly #timersSet: Timer[] = [];
   readonly #timersCleared: string[] = [];
+  readonly #forgotten: string[] = [];
   #reply: object | undefined;
   #refusal: Refusal | undefined;
 
@@ -123,6 +126,7 @@ class TurnBuilder {
         this.#subject.directory.clear();
         return;
       case "forget":
+        this.#forgotten.push(resultMark(effect.key));
         this.#operations.push({ op: "deleteMark", actor, name: resultMark(effect.key) });
         return;
       case "setTimer":
@@ -154,6 +158,7 @@ class TurnBuilder {
   }
 
   finish(changed: boolean): Turn {
+    if (this.#operations.length > TURN_OPERATIONS_MAX) throw new Error("a turn wants more than one batch can hold");
     if (this.#refusal !== undefined && (changed || this.#operations.length > 0)) {
       throw new Error("a refused turn must change nothing");
     }
@@ -166,6 +171,7 @@ class TurnBuilder {
       outbox: this.#outbox,
       timersSet: this.#timersSet,
       timersCleared: this.#timersCleared,
+      forgotten: this.#forgotten,
       changed: changed || this.#outbox.length > 0,
     };
   }
@@ -201,9 +207,12 @@ export function decodeOutboxMessage(bytes: Uint8Array): OutboxMessage {
 
 const EMPTY = new Uint8Array(0);
 
-/** Mark under which the result of an idempotency key is remembered at its home actor. */
+/** More in one turn is a bug: no store takes the batch, and its shard would be lost again with every retry. */
+export const TURN_OPERATIONS_MAX = 65_536;
+
+/** Mark under which the result of an idempotency key is remembered at its home actor. Names are ASCII, keys are not. */
 export function resultMark(key: string): string {
-  return `r/${key}`;
+  return `r/${Buffer.from(key, "utf8").toString("base64url")}`;
 }
 
 /** Mark that holds the highest outbox number applied from one sender in one lineage. */
