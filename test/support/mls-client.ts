@@ -1,14 +1,6 @@
 // A small real MLS client on ts-mls 1.6.4, for tests and the demo: everything goes in and out as bytes.
-// A commit does not move its sender until `accept()`: the back-end decides who wins the epoch.
 import {
-  acceptAll,
-  createApplicationMessage,
-  createCommit,
   createGroup,
-  createGroupInfoWithExternalPub,
-  createGroupInfoWithExternalPubAndRatchetTree,
-  createProposal,
-  decodeMlsMessage,
   defaultCryptoProvider,
   emptyPskIndex,
   encodeMlsMessage,
@@ -17,24 +9,19 @@ import {
   getCiphersuiteImpl,
   joinGroup,
   joinGroupExternal,
-  processMessage,
   type Capabilities,
   type CiphersuiteImpl,
   type CiphersuiteName,
-  type ClientState,
   type Credential,
   type Extension,
   type KeyPackage,
-  type MLSMessage,
   type PrivateKeyPackage,
-  type Proposal,
-  type RatchetTree,
 } from "ts-mls";
 import { encode } from "ts-mls/codec/tlsEncoder.js";
-import { createGroupInfo } from "ts-mls/createCommit.js";
 import { credentialEncoder } from "ts-mls/credential.js";
 import { makeKeyPackageRef } from "ts-mls/keyPackage.js";
-import { decodeRatchetTree, ratchetTreeEncoder } from "ts-mls/ratchetTree.js";
+import { decodeMessage, decodeTree, hexOf } from "./mls-encoding.ts";
+import { MlsGroup } from "./mls-group.ts";
 import { nodeCryptoProvider } from "./node-crypto-provider.ts";
 
 export const CLIENT_CIPHERSUITES = {
@@ -153,7 +140,7 @@ export class MlsClient {
     const { ref } = await this.createKeyPackage();
     const own = this.#ownKeyPackage(ref);
     const state = await createGroup(groupId, own.publicPackage, own.privatePackage, [...extensions], this.impl);
-    return new MlsGroup(this, state);
+    return new MlsGroup(this.impl, state);
   }
 
   /** Joins with whichever own key package the Welcome addresses; the tree may come beside it (`group.tree`). */
@@ -166,7 +153,7 @@ export class MlsClient {
     const tree = ratchetTree && decodeTree(ratchetTree);
     const { publicPackage, privatePackage } = own;
     const state = await joinGroup(welcome, publicPackage, privatePackage, emptyPskIndex, this.impl, tree);
-    return new MlsGroup(this, state);
+    return new MlsGroup(this.impl, state);
   }
 
   /** An external commit; the caller submits `commit` and uses `group` once it is accepted. */
@@ -186,7 +173,7 @@ export class MlsClient {
       options.ratchetTree && decodeTree(options.ratchetTree),
     );
     const commit = encodeMlsMessage({ version: "mls10", wireformat: "mls_public_message", publicMessage });
-    const group = new MlsGroup(this, newState);
+    const group = new MlsGroup(this.impl, newState);
     return { commit, group, groupInfo: await group.groupInfo() };
   }
 
@@ -205,190 +192,4 @@ export class MlsClient {
       credentials: ["basic", "x509"],
     };
   }
-}
-
-export interface CommitOptions {
-  /** KeyPackages, as MLSMessages. */
-  readonly add?: readonly Uint8Array[];
-  /** Leaf indices. */
-  readonly remove?: readonly number[];
-  readonly proposals?: readonly Proposal[];
-  /** Default true: a back-end in full tracking takes nothing else. */
-  readonly asPublicMessage?: boolean;
-  /** Default false: the tree travels by `group.tree`. */
-  readonly ratchetTreeInWelcome?: boolean;
-  /** Default: external_pub, no tree. */
-  readonly groupInfo?: GroupInfoOptions;
-}
-
-export interface GroupInfoOptions {
-  readonly ratchetTree?: boolean;
-  /** Default true, in ts-mls' own form (no inner length). */
-  readonly externalPub?: boolean;
-}
-
-export interface PendingCommit {
-  readonly commit: Uint8Array;
-  readonly welcome: Uint8Array | undefined;
-  /** Of the epoch that the commit begins. */
-  readonly groupInfo: Uint8Array;
-  readonly ratchetTree: Uint8Array;
-  /** The commit won: this member moves to the new epoch. */
-  accept(): void;
-}
-
-export type Received =
-  { readonly kind: "application"; readonly data: Uint8Array } | { readonly kind: "handshake"; readonly epoch: bigint };
-
-/** One client's membership in one group. */
-export class MlsGroup {
-  readonly client: MlsClient;
-  #state: ClientState;
-
-  constructor(client: MlsClient, state: ClientState) {
-    this.client = client;
-    this.#state = state;
-  }
-
-  get state(): ClientState {
-    return this.#state;
-  }
-
-  get groupId(): Uint8Array {
-    return this.#state.groupContext.groupId;
-  }
-
-  get epoch(): bigint {
-    return this.#state.groupContext.epoch;
-  }
-
-  get leafIndex(): number {
-    return this.#state.privatePath.leafIndex;
-  }
-
-  /** Equal among all members of an epoch, and among nobody else. */
-  get epochAuthenticator(): Uint8Array {
-    return this.#state.keySchedule.epochAuthenticator;
-  }
-
-  get treeHash(): Uint8Array {
-    return this.#state.groupContext.treeHash;
-  }
-
-  /** False once this member processed its own removal. */
-  get active(): boolean {
-    return this.#state.groupActiveState.kind === "active";
-  }
-
-  /** Leaf indices that are not blank. */
-  get leaves(): number[] {
-    return this.#state.ratchetTree.flatMap((node, at) => (node?.nodeType === "leaf" ? [at / 2] : []));
-  }
-
-  leafOf(identity: string): number | undefined {
-    const wanted = new TextEncoder().encode(identity);
-    return this.leaves.find((leaf) => {
-      const node = this.#state.ratchetTree[2 * leaf];
-      if (node?.nodeType !== "leaf" || node.leaf.credential.credentialType !== "basic") return false;
-      return Buffer.compare((node.leaf.credential as { identity: Uint8Array }).identity, wanted) === 0;
-    });
-  }
-
-  /** The ratchet_tree extension's data. */
-  ratchetTree(): Uint8Array {
-    return encode(ratchetTreeEncoder)(this.#state.ratchetTree);
-  }
-
-  groupInfo(options: GroupInfoOptions = {}): Promise<Uint8Array> {
-    return encodeGroupInfo(this.#state, this.client.impl, options);
-  }
-
-  /** Commits all proposals received (and own ones) by reference, and the given ones by value. */
-  async commit(options: CommitOptions = {}): Promise<PendingCommit> {
-    const { newState, welcome, commit } = await createCommit(
-      { state: this.#state, cipherSuite: this.client.impl },
-      {
-        wireAsPublicMessage: options.asPublicMessage ?? true,
-        ratchetTreeExtension: options.ratchetTreeInWelcome ?? false,
-        extraProposals: [
-          ...(options.remove ?? []).map((removed): Proposal => ({ proposalType: "remove", remove: { removed } })),
-          ...(options.add ?? []).map((message): Proposal => ({ proposalType: "add", add: keyPackageIn(message) })),
-          ...(options.proposals ?? []),
-        ],
-      },
-    );
-    return {
-      commit: encodeMlsMessage(commit),
-      welcome: welcome && encodeMlsMessage({ version: "mls10", wireformat: "mls_welcome", welcome }),
-      groupInfo: await encodeGroupInfo(newState, this.client.impl, options.groupInfo ?? {}),
-      ratchetTree: encode(ratchetTreeEncoder)(newState.ratchetTree),
-      accept: () => {
-        this.#state = newState;
-      },
-    };
-  }
-
-  /** A proposal by itself; it stays among this member's own until an epoch takes or drops it. */
-  async propose(proposal: Proposal, options: { readonly asPublicMessage?: boolean } = {}): Promise<Uint8Array> {
-    const asPublicMessage = options.asPublicMessage ?? true;
-    const { newState, message } = await createProposal(this.#state, asPublicMessage, proposal, this.client.impl);
-    this.#state = newState;
-    return encodeMlsMessage(message);
-  }
-
-  async send(data: Uint8Array): Promise<Uint8Array> {
-    const { newState, privateMessage } = await createApplicationMessage(this.#state, data, this.client.impl);
-    this.#state = newState;
-    return encodeMlsMessage({ version: "mls10", wireformat: "mls_private_message", privateMessage });
-  }
-
-  /** Processes another member's (or outsider's) message. Own commits are taken in by `accept`. */
-  async receive(message: Uint8Array): Promise<Received> {
-    const decoded = decodeMessage(message);
-    if (decoded.wireformat !== "mls_private_message" && decoded.wireformat !== "mls_public_message") {
-      throw new Error(`${decoded.wireformat} is no group message`);
-    }
-    const result = await processMessage(decoded, this.#state, emptyPskIndex, acceptAll, this.client.impl);
-    this.#state = result.newState;
-    if (result.kind === "applicationMessage") return { kind: "application", data: result.message };
-    return { kind: "handshake", epoch: this.epoch };
-  }
-}
-
-async function encodeGroupInfo(
-  state: ClientState,
-  impl: CiphersuiteImpl,
-  options: GroupInfoOptions,
-): Promise<Uint8Array> {
-  const { ratchetTree = false, externalPub = true } = options;
-  const tree = { extensionType: "ratchet_tree" as const, extensionData: encode(ratchetTreeEncoder)(state.ratchetTree) };
-  const groupInfo = externalPub
-    ? ratchetTree
-      ? await createGroupInfoWithExternalPubAndRatchetTree(state, [], impl)
-      : await createGroupInfoWithExternalPub(state, [], impl)
-    : await createGroupInfo(state.groupContext, state.confirmationTag, state, ratchetTree ? [tree] : [], impl);
-  return encodeMlsMessage({ version: "mls10", wireformat: "mls_group_info", groupInfo });
-}
-
-function keyPackageIn(mlsMessage: Uint8Array): { keyPackage: KeyPackage } {
-  const message = decodeMessage(mlsMessage);
-  if (message.wireformat !== "mls_key_package") throw new Error("not a KeyPackage");
-  return { keyPackage: message.keyPackage };
-}
-
-function decodeMessage(bytes: Uint8Array): MLSMessage {
-  // ts-mls keeps views on what it decodes: give it bytes of its own.
-  const decoded = decodeMlsMessage(Uint8Array.from(bytes), 0);
-  if (decoded?.[1] !== bytes.length) throw new Error("not one whole MLSMessage");
-  return decoded[0];
-}
-
-function decodeTree(bytes: Uint8Array): RatchetTree {
-  const decoded = decodeRatchetTree(Uint8Array.from(bytes), 0);
-  if (decoded?.[1] !== bytes.length) throw new Error("not one whole ratchet tree");
-  return decoded[0];
-}
-
-function hexOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("hex");
 }

@@ -9,15 +9,8 @@ import { Judge, RULES, type MlsRefusal, type Rule } from "../../src/mls/rules.ts
 import { PublicTree } from "../../src/mls/tree/public-tree.ts";
 import { branch, halves, isBranch, isLeaf, leafSlot, type Subtree } from "../../src/mls/tree/subtree.ts";
 import { readWelcome, type Welcome } from "../../src/mls/welcome.ts";
-import {
-  buildKeyPackage,
-  buildLeaf,
-  newMember,
-  NOW_MS,
-  proposals,
-  randomKey,
-  SyntheticGroup,
-} from "../support/synthetic-group.ts";
+import { SyntheticGroup } from "../support/synthetic-group.ts";
+import { buildKeyPackage, buildLeaf, newMember, NOW_MS, proposals, randomKey } from "../support/synthetic-structs.ts";
 
 const on = new Judge();
 const off = (rule: Rule): Judge => new Judge(new Set([rule]));
