@@ -123,3 +123,15 @@ function pings(port: number): Promise<boolean> {
     socket.once("data", (data) => end(/^(\+PONG|-NOAUTH)/.test(data.toString())));
   });
 }
+
+/** One command over a connection of its own; answers what Redis said, in its protocol's text. */
+export async function redisCommand(port: number, words: readonly string[]): Promise<string> {
+  const socket = connect(port, "127.0.0.1");
+  const request = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join("");
+  socket.write(`*${words.length}\r\n${request}`);
+  const [answer] = (await once(socket, "data")) as [Buffer];
+  socket.destroy();
+  const text = answer.toString();
+  if (text.startsWith("-")) throw new Error(text.trim());
+  return text;
+}

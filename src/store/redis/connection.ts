@@ -121,11 +121,18 @@ export class RedisConnection {
     return this.#send("callBuffer", [name, ...args]);
   }
 
+  /** What is still unanswered fails with StoreUnavailable. */
   async close(): Promise<void> {
     clearTimeout(this.#admission);
-    if (this.#redis.status === "end") return;
-    const ended = new Promise<void>((resolve) => this.#redis.once("end", () => resolve()));
+    const { status } = this.#redis;
+    // Between two attempts there is no socket whose end could be waited for.
+    const ended =
+      status === "reconnecting" || status === "wait" || status === "end"
+        ? Promise.resolve()
+        : new Promise<void>((resolve) => this.#redis.once("end", () => resolve()));
     this.#redis.disconnect();
+    // A server that hangs would not answer a polite end.
+    this.#stream()?.destroy();
     await ended;
   }
 
@@ -152,9 +159,14 @@ export class RedisConnection {
     }
   }
 
+  /** Undefined before the first connection, whatever ioredis's types say. */
+  #stream(): Redis["stream"] | undefined {
+    return this.#redis.stream;
+  }
+
   /** What is sent within one turn of the event loop leaves in one write. */
   #cork(): void {
-    const stream = this.#redis.stream as Redis["stream"] | undefined;
+    const stream = this.#stream();
     if (this.#corked || stream === undefined) return;
     this.#corked = true;
     stream.cork();
