@@ -49,10 +49,17 @@ export class ScriptedSession {
   /** The next frame of that type; others before it are dropped. */
   async frame<T extends ClientFrame["type"]>(type: T): Promise<Extract<ClientFrame, { type: T }>> {
     for (;;) {
+      const frame = await this.next();
+      if (frame.type === type) return frame as Extract<ClientFrame, { type: T }>;
+    }
+  }
+
+  /** @throws Error when the session is closed */
+  async next(): Promise<ClientFrame> {
+    for (;;) {
       const frame = this.#arrived.shift();
-      if (frame?.type === type) return frame as Extract<ClientFrame, { type: T }>;
-      if (frame !== undefined) continue;
-      if (this.closeCode !== undefined) throw new Error(`closed with ${this.closeCode} while a ${type} was awaited`);
+      if (frame !== undefined) return frame;
+      if (this.closeCode !== undefined) throw new Error(`closed with ${this.closeCode}`);
       await new Promise<void>((resolve) => this.#takers.push(resolve));
     }
   }
