@@ -10,7 +10,8 @@ import type { Turn } from "./turn.ts";
 export interface Release {
   readonly live: LiveActor;
   readonly turn: Turn;
-  settle(outcome: Outcome): void;
+  /** Answers the caller; only the first time counts. */
+  readonly settle: (outcome: Outcome) => void;
 }
 
 export class Batch {
@@ -44,5 +45,10 @@ export class Batch {
 
   refuseAll(refusal: Refusal): void {
     for (const release of this.releases) release.settle({ kind: "refused", refusal });
+  }
+
+  /** Only turns whose machine said no. */
+  refuseRefused(refusal: Refusal): void {
+    for (const { turn, settle } of this.releases) if (turn.refusal !== undefined) settle({ kind: "refused", refusal });
   }
 }

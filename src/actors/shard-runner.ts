@@ -276,6 +276,8 @@ export class ShardRunner {
     this.#timers.stop();
     this.#dropActors();
     speculative.refuseAll(notApplied());
+    // What the machine refused wrote nothing, whatever became of the batch: only its "no" can't be vouched for.
+    unknown?.refuseRefused(notApplied());
     for (const resolve of this.#roomWaits.splice(0)) resolve();
     // Whoever waits to stop must not wait for a store that is away.
     for (const resolve of this.#settledWaits.splice(0)) resolve();
