@@ -3,6 +3,7 @@
 import { chmodSync, closeSync, fsyncSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { open, type RootDatabase } from "lmdb";
+import { checkDataFile } from "./data-file.ts";
 import type { KeyRange } from "./keys.ts";
 
 export interface DatabaseOptions {
@@ -11,13 +12,16 @@ export interface DatabaseOptions {
   readonly synced: boolean;
   /** Sabotage: never sync at all. */
   readonly syncOff?: boolean;
+  /** Beside the process that writes; creates nothing. */
+  readonly readOnly?: boolean;
 }
 
 export class Database {
   readonly #env: RootDatabase<Buffer, Buffer>;
 
   constructor(options: DatabaseOptions) {
-    createPrivately(options.path);
+    if (options.readOnly !== true) createPrivately(options.path);
+    checkDataFile(join(options.path, "data.mdb"));
     this.#env = open<Buffer, Buffer>({
       path: options.path,
       noSubdir: false,
@@ -26,6 +30,7 @@ export class Database {
       // Without it a commit's promise waits for fdatasync of the data and the synced write of the meta page.
       // With it (level memory) the sync follows later, and a crash of the host falls back to the last synced commit.
       overlappingSync: !options.synced && options.syncOff !== true,
+      readOnly: options.readOnly === true,
       noSync: options.syncOff === true,
     });
   }
@@ -87,9 +92,9 @@ export class Database {
     return this.#env.transactionSync(action);
   }
 
-  /** A consistent copy while others read and write. */
-  copyTo(path: string): Promise<void> {
-    return this.#env.backup(path, true);
+  /** Puts a consistent copy into an empty folder while another process reads and writes. */
+  copyTo(folder: string): Promise<void> {
+    return this.#env.backup(folder, true);
   }
 
   close(): Promise<void> {

@@ -175,11 +175,6 @@ export class LmdbStore extends LmdbReader implements Store {
     return !this.closed;
   }
 
-  /** A consistent copy while the store serves. */
-  async copyTo(path: string): Promise<void> {
-    await this.reading().copyTo(path);
-  }
-
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;

@@ -33,6 +33,12 @@ export function openMeta(database: Database, options: MetaOptions): Meta {
   return { deploymentId: readMeta(database, "deploymentId") ?? "" };
 }
 
+/** @throws StoreRefused when this is no data folder of ours */
+export function checkFormat(database: Database): void {
+  const stored = readMeta(database, "format");
+  if (stored !== FORMAT) throw new StoreRefused(`not a store of format ${FORMAT}`);
+}
+
 function createMeta(database: Database, options: MetaOptions): Meta {
   const deploymentId = randomBytes(16).toString("hex");
   database.transactionSync(() => {
