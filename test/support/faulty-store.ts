@@ -39,7 +39,7 @@ export class FaultyStore implements Store {
   readonly shardCount: number;
   readonly deploymentId: string;
   /** Chooses what befalls a call; nothing by default. */
-  fault: (call: FaultyCall, shard: Shard) => Fault | undefined = () => undefined;
+  fault: (call: FaultyCall, shard: Shard, operations: readonly Operation[]) => Fault | undefined = () => undefined;
   /** Commits and checks that were sent, in order. */
   readonly commits: CommitSeen[] = [];
   checks = 0;
@@ -82,9 +82,8 @@ export class FaultyStore implements Store {
   async commit(shard: Shard, fence: Fence, sequence: number, operations: readonly Operation[]): Promise<CommitOutcome> {
     this.commits.push({ shard, fence, sequence, operations });
     await this.#pass();
-    return this.#suffer("commit", shard, () => this.#store.commit(shard, fence, sequence, operations), {
-      kind: "fenced",
-    });
+    const run = () => this.#store.commit(shard, fence, sequence, operations);
+    return this.#suffer("commit", shard, run, { kind: "fenced" }, operations);
   }
 
   async check(shard: Shard, fence: Fence): Promise<boolean> {
@@ -132,8 +131,14 @@ export class FaultyStore implements Store {
   }
 
   /** @param fenced the answer of a store in which the caller is no owner; none: it throws Fenced */
-  async #suffer<T>(call: FaultyCall, shard: Shard, run: () => Promise<T>, fenced?: T): Promise<T> {
-    const fault = this.fault(call, shard);
+  async #suffer<T>(
+    call: FaultyCall,
+    shard: Shard,
+    run: () => Promise<T>,
+    fenced?: T,
+    operations: readonly Operation[] = [],
+  ): Promise<T> {
+    const fault = this.fault(call, shard, operations);
     if (fault === "before" || this.#killed) throw new StoreUnavailable("a fault before the store");
     if (fault === "fenced") {
       if (fenced === undefined) throw new Fenced("a fault that says fenced");
