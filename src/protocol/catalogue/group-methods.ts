@@ -10,7 +10,6 @@ export const groupMethods = {
       "GROUP_EXISTS",
       "GROUP_INFO_INVALID",
       "TREE_INVALID",
-      "TRACKING_UNSUPPORTED",
       "AS_MISMATCH",
       "SETTING_WIDENED",
       "MEMBERS_LIMIT",

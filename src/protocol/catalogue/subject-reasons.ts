@@ -193,12 +193,6 @@ export const subjectReasons = {
     message: "the group's `externalJoin` setting does not let this client in",
     remedy: "Ask a member for an Add.",
   },
-  TRACKING_UNSUPPORTED: {
-    code: "UNIMPLEMENTED",
-    retryable: false,
-    message: "this server can't follow groups in that way yet",
-    remedy: 'Say `tracking: "ordering"`.',
-  },
 
   // Streams
   STREAM_NOT_FOUND: {

@@ -13,9 +13,16 @@ import { errorRecord, member, position } from "../schemas/primitives.ts";
 import { recordedSteps, type RecordedFrame } from "./recorded-frames.ts";
 import { fieldsOf, notation, titledMaps } from "./type-notation.ts";
 
+/** What the page shows and this room does not know. */
+export interface DocumentSources {
+  readonly frames: readonly RecordedFrame[];
+  /** Values of `details.rule`, each with the section where it stands and what it asks for. */
+  readonly rules: Readonly<Record<string, { readonly section: string; readonly asks: string }>>;
+}
+
 /** Every `{{name}}` of the template is replaced by the section of that name. */
-export function protocolDocument(template: string, frames: readonly RecordedFrame[]): string {
-  const sections = sectionsOf(frames);
+export function protocolDocument(template: string, sources: DocumentSources): string {
+  const sections = sectionsOf(sources);
   const unused = new Set(Object.keys(sections));
   const page = template.replaceAll(/\{\{([A-Za-z.]+)\}\}/g, (_whole, name: string) => {
     const section = sections[name];
@@ -27,7 +34,7 @@ export function protocolDocument(template: string, frames: readonly RecordedFram
   return page;
 }
 
-function sectionsOf(frames: readonly RecordedFrame[]): Record<string, string> {
+function sectionsOf({ frames, rules }: DocumentSources): Record<string, string> {
   const sections: Record<string, string> = {
     closeCodes: closeCodeTable(),
     maps: mapTables(),
@@ -39,6 +46,7 @@ function sectionsOf(frames: readonly RecordedFrame[]): Record<string, string> {
     claimFailures: meaningTable("reason", claimFailures),
     commonReasons: commonReasons.map(code).join(", "),
     reasons: reasonTable(),
+    rules: ruleTable(rules),
     steps: recordedSteps(frames),
   };
   for (const [name, entry] of Object.entries(methods)) {
@@ -164,6 +172,11 @@ function reasonTable(): string {
     return [code(reason), status, retryable ? "yes" : "no", `${message}. ${remedy}`];
   });
   return table(["reason", "code", "retryable", "what happened, and what to do"], rows);
+}
+
+function ruleTable(rules: DocumentSources["rules"]): string {
+  const rows = Object.entries(rules).map(([name, { section, asks }]) => [code(name), section, asks]);
+  return table(["rule", "section", "what it asks for"], rows);
 }
 
 function meaningTable(heading: string, meanings: Readonly<Record<string, string>>): string {
