@@ -2,6 +2,7 @@
 // so. Signals go to that one process; nothing is mocked, nothing of the server is imported.
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -20,6 +21,8 @@ export interface ServerProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** What runs node, if not node itself: strace with its arguments, say. */
   readonly wrapper?: readonly string[];
+  /** The script that node runs, if not the server's own: a test-only entry. */
+  readonly entry?: string;
 }
 
 export class ServerProcess {
@@ -29,6 +32,7 @@ export class ServerProcess {
   readonly dataFolder: string;
   readonly #env: Readonly<Record<string, string>>;
   readonly #wrapper: readonly string[];
+  readonly #entry: string;
   #child: ChildProcess | undefined;
   #output = "";
 
@@ -36,6 +40,7 @@ export class ServerProcess {
     [this.port, this.adminPort] = ports;
     this.dataFolder = dataFolder;
     this.#wrapper = options.wrapper ?? [];
+    this.#entry = options.entry ?? path.join(root, "dist/main.js");
     const onRedis = {
       AEGIS_OPERATOR_KEY: `aegis_operator_${randomBytes(32).toString("hex")}`,
       AEGIS_SECRET: randomBytes(32).toString("hex"),
@@ -87,7 +92,7 @@ export class ServerProcess {
   /** Starts the server again on the same ports and store; it must not be running. */
   async restart(): Promise<void> {
     if (this.#child !== undefined) throw new Error("the server runs already");
-    const [command, ...args] = [...this.#wrapper, process.execPath, path.join(root, "dist/main.js"), "serve"];
+    const [command, ...args] = [...this.#wrapper, process.execPath, this.#entry, "serve"];
     const child = spawn(command, args, {
       cwd: this.dataFolder,
       env: { ...process.env, ...this.#env },
@@ -100,6 +105,24 @@ export class ServerProcess {
       });
     }
     await this.#ready(child);
+  }
+
+  /** Resolves when the process has ended by itself; it may be restarted then. */
+  async ended(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined) throw new Error("the server does not run");
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+    if (this.#child === child) this.#child = undefined;
+  }
+
+  /** SIGSTOP. */
+  pause(): void {
+    process.kill(this.pid, "SIGSTOP");
+  }
+
+  /** SIGCONT. */
+  resume(): void {
+    process.kill(this.pid, "SIGCONT");
   }
 
   /** Resolves when the process is gone. */

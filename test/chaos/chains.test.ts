@@ -1,0 +1,96 @@
+// kill -9 between any two steps of each chain, on both stores, with real processes: the server dies at its N-th
+// write, for N = 1, 2, … until the chain ends without dying. AEGIS_CHAOS_FULL=1: at every moment, both sequels.
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { basicCredential } from "../support/app-world.ts";
+import type { CrashMoment, CrashPlan } from "../support/crashing-server.ts";
+import { crashAt, RESERVATION_MS, type Chain, type Sequel } from "../support/crash-point.ts";
+import { CrashWorld } from "../support/crash-world.ts";
+import { identityChains, identityCreate, reasonOf } from "../support/identity-chains.ts";
+import { keyAndGroupChains } from "../support/key-and-group-chains.ts";
+
+const full = process.env["AEGIS_CHAOS_FULL"] === "1";
+const writesMax = 40;
+const perChainMs = full ? 600_000 : 120_000;
+
+describe.each(["lmdb", "redis"] as const)("on %s", (engine) => {
+  let world: CrashWorld;
+  beforeAll(async () => {
+    world = await CrashWorld.start(engine);
+  });
+  afterAll(() => world.dispose());
+
+  test.each([...identityChains, ...keyAndGroupChains])(
+    "[F24] [G3] [G6] [G8] $name ends as all of it or none, wherever the server dies",
+    async (chain) => {
+      const deaths = full ? await everyPoint(chain) : await coveringPoints(chain);
+      console.log(`${engine}, ${chain.name}: ${String(deaths)} deaths`);
+      assert.ok(deaths > 0, "it died at its steps");
+    },
+    perChainMs,
+  );
+
+  test("[F24] a handle whose create died right after its reservation is free again by itself", async () => {
+    const handle = randomUUID();
+    const clientIdentity = basicCredential(handle);
+    const key = randomUUID();
+    world.server.plan({ at: 1, when: "after" });
+    const lost = world.client.identity.create({ clientIdentity }, { key }).catch(() => undefined);
+    assert.equal(await world.diedOrEnded(lost), true);
+    await world.disconnect();
+    await world.comeBack(0);
+    // Until its time has come the reservation stands: the retry could still use it.
+    assert.equal(await reasonOf(world.client.identity.create({ clientIdentity })), "HANDLE_TAKEN");
+    assert.equal(await reasonOf(world.client.identity.resolve({ handle })), "HANDLE_NOT_FOUND");
+    await world.disconnect();
+    await world.server.process.kill9();
+    await world.comeBack(RESERVATION_MS);
+    await expect
+      .poll(() => reasonOf(world.client.identity.create({ clientIdentity })), { timeout: 20_000, interval: 50 })
+      .toBe("ok");
+    assert.equal(await reasonOf(world.client.identity.create({ clientIdentity }, { key })), "HANDLE_TAKEN");
+  });
+
+  async function everyPoint(chain: Chain): Promise<number> {
+    let deaths = 0;
+    for (const when of ["before", "during", "after"] satisfies CrashMoment[]) {
+      for (const sequel of ["alone", "retry"] satisfies Sequel[]) {
+        for (let at = 1; await die(chain, { at, when }, sequel); at += 1) deaths += 1;
+      }
+    }
+    return deaths;
+  }
+
+  /**
+   * After each write, which is before the next one: on lmdb the sequels take turns, on Redis every second write is
+   * the last one, with the other sequel.
+   */
+  async function coveringPoints(chain: Chain): Promise<number> {
+    let deaths = 0;
+    const [first, step] = engine === "lmdb" ? [1, 1] : [chain.writes === 1 ? 1 : 2, 2];
+    for (let at = first; ; at += step) {
+      const sequel = engine === "redis" || at % 2 === 1 ? "alone" : "retry";
+      if (!(await die(chain, { at, when: "after" }, sequel))) return deaths;
+      deaths += 1;
+    }
+  }
+
+  async function die(chain: Chain, plan: CrashPlan, sequel: Sequel): Promise<boolean> {
+    assert.ok(plan.at <= writesMax, "a chain has an end");
+    try {
+      return await crashAt(world, chain, plan, sequel);
+    } catch (error) {
+      console.log(`${engine}, ${chain.name}: ${plan.when} write ${String(plan.at)}, then ${sequel}`);
+      console.log(world.server.process.output.slice(-4000));
+      throw error;
+    }
+  }
+});
+
+test("[F24] a server that forgets what its actors owe each other is found out", async () => {
+  const world = await CrashWorld.start("lmdb", { AEGIS_TEST_OUTBOX_FORGOTTEN: "1" });
+  const broken = crashAt(world, identityCreate, { at: 2, when: "after" }, "alone", 3000);
+  await expect(broken).rejects.toThrow("the chain does not end");
+  await world.dispose();
+});

@@ -1,0 +1,58 @@
+// Preloaded into the real server by a test (NODE_OPTIONS=--import=…): ends the process with SIGKILL right before
+// or right after its N-th write to the store, counted from when the plan appears. Never part of a build.
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { LmdbStore } from "../../dist/store/lmdb/lmdb-store.js";
+import { RedisStore } from "../../dist/store/redis/redis-store.js";
+
+const planFile = process.env["AEGIS_TEST_CRASH_PLAN"];
+const aheadFile = process.env["AEGIS_TEST_CLOCK_AHEAD_FILE"];
+const aheadMs = aheadFile === undefined ? 0 : Number(readOr("0", aheadFile));
+const writes = { plan: "", seen: 0 };
+
+function readOr(fallback, file) {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    // Not there: nothing is planned.
+    return fallback;
+  }
+}
+
+/** Counts one write; answers where the process must die, if at this one. */
+function count() {
+  const plan = planFile === undefined ? "" : readOr("", planFile);
+  if (plan === "") return undefined;
+  if (plan !== writes.plan) Object.assign(writes, { plan, seen: 0 });
+  writes.seen += 1;
+  const { at, when } = JSON.parse(plan);
+  writeFileSync(`${planFile}.seen`, String(writes.seen));
+  return writes.seen === at ? when : undefined;
+}
+
+function die() {
+  renameSync(planFile, `${planFile}.done`);
+  process.kill(process.pid, "SIGKILL");
+  return new Promise(() => undefined);
+}
+
+for (const store of [LmdbStore, RedisStore]) {
+  for (const name of ["commit", "writeTags", "purgeApplication"]) {
+    const write = store.prototype[name];
+    store.prototype[name] = async function (...given) {
+      const when = count();
+      if (when === "before") await die();
+      const done = write.apply(this, given);
+      // What was sent is on its way, and nobody here has heard of it.
+      if (when === "during") setImmediate(die);
+      const outcome = await done;
+      if (when === "after") await die();
+      return outcome;
+    };
+  }
+  if (process.env["AEGIS_TEST_OUTBOX_FORGOTTEN"] === "1") store.prototype.readOutbox = async () => [];
+  const { time } = store.prototype;
+  // Timers that are due in a minute are due now: the store's time is what they go by.
+  store.prototype.time = async function () {
+    return (await time.call(this)) + aheadMs;
+  };
+}
