@@ -14,6 +14,7 @@ import { ApplicationDirectory } from "./services/application-directory.ts";
 import { ApplicationService } from "./services/application-service.ts";
 import { Delivery } from "./services/delivery.ts";
 import { createDispatch } from "./services/dispatcher.ts";
+import { ExternalSenders } from "./services/external-senders.ts";
 import { FullTracking } from "./services/full-tracking.ts";
 import { GroupDirectory } from "./services/group-directory.ts";
 import { GroupFollower } from "./services/group-follower.ts";
@@ -22,6 +23,7 @@ import { HandshakeService } from "./services/handshake-service.ts";
 import { IdentityService } from "./services/identity-service.ts";
 import { KeyPoolService } from "./services/key-pool-service.ts";
 import { OrderingTracking } from "./services/ordering-tracking.ts";
+import { Removals } from "./services/removals.ts";
 import { deriveSecrets } from "./services/secrets.ts";
 import type { DeploymentSecrets } from "./services/deployment-secrets.ts";
 import type { ServicePorts } from "./services/service-ports.ts";
@@ -106,10 +108,13 @@ async function serve(options: AppOptions, store: Store): Promise<App> {
     limits: config.limits,
     events: telemetry,
   });
-  const host = startHost(options, store, clock, delivery, address);
-  await host.start();
+  // Actors owe groups proposals that a service signs; the service in turn asks actors.
+  const proposer: { removals?: Removals } = {};
+  const host = createHost(options, store, clock, delivery, address, proposer);
   const ports: ServicePorts = { store, actors: host, clock, newId: options.newId ?? randomUUID };
-  const { server, acknowledgements } = createServer(options, ports, delivery);
+  const { server, acknowledgements, removals } = createServer(options, ports, delivery);
+  proposer.removals = removals;
+  await host.start();
   const port = await server.listen();
   const admin = await startAdminServer({
     host: config.adminHost,
@@ -124,12 +129,13 @@ async function serve(options: AppOptions, store: Store): Promise<App> {
   };
 }
 
-function startHost(
+function createHost(
   { config, telemetry, nodeId, secrets, sabotage }: AppOptions,
   store: Store,
   clock: StoreClock,
   delivery: Delivery,
   address: string,
+  proposer: { readonly removals?: Removals },
 ): ActorHost {
   const { seal, open } = deriveSecrets(secrets.secret);
   return new ActorHost({
@@ -141,6 +147,10 @@ function startHost(
     events: telemetry,
     published: (actor, lineage, entries) => delivery.published(actor, lineage, entries),
     purged: (actor) => delivery.purged(actor),
+    proposeRemovals: (applicationId, groupId) => {
+      if (proposer.removals === undefined) return Promise.reject(new Error("the services are not there yet"));
+      return proposer.removals.propose(applicationId, groupId);
+    },
     seal: (plain) => seal(plain, SEAL_CONTEXT),
     open: (sealed) => open(sealed, SEAL_CONTEXT),
     ...(sabotage === undefined ? {} : { sabotage }),
@@ -151,19 +161,22 @@ function createServer(
   options: AppOptions,
   ports: ServicePorts,
   delivery: Delivery,
-): { readonly server: AegisServer; readonly acknowledgements: Acknowledgements } {
+): { readonly server: AegisServer; readonly acknowledgements: Acknowledgements; readonly removals: Removals } {
   const { config, telemetry, secrets, nodeId, version } = options;
   const directory = new ApplicationDirectory(ports.store);
+  const derived = deriveSecrets(secrets.secret);
+  const senders = new ExternalSenders(ports, derived);
   const applications = new ApplicationService({
     ports,
     directory,
-    secrets: deriveSecrets(secrets.secret),
+    secrets: derived,
+    senders,
     operatorKey: secrets.operatorKey,
   });
   const tags = new TagDirectory(ports.store);
   const groups = new GroupDirectory(ports);
   const follower = new GroupFollower(ports, groups, config.limits);
-  const full = new FullTracking(ports, groups, follower);
+  const full = new FullTracking(ports, groups, follower, senders);
   const streams = new StreamService(ports, groups);
   const acknowledgements = new Acknowledgements(streams, config.limits);
   const dispatch = createDispatch({
@@ -189,7 +202,7 @@ function createServer(
     limits: config.limits,
     events: telemetry,
   });
-  return { server, acknowledgements };
+  return { server, acknowledgements, removals: new Removals({ ports, directory, groups, follower, senders }) };
 }
 
 interface Running {

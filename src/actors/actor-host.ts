@@ -315,6 +315,7 @@ export class ActorHost implements ActorPort {
   async #deliver(message: OutboxMessage): Promise<void> {
     const { duty } = message;
     if (duty.kind === "indexTags") return this.#options.store.writeTags(duty.write);
+    if (duty.kind === "proposeRemovals") return this.#options.proposeRemovals(duty.applicationId, duty.groupId);
     if (duty.kind === "purgeApplication") return this.#purgeApplication(duty.applicationId);
     const deadline = performance.now() + this.#options.limits.internalCallMs;
     const origin = { mark: receivedMark(message.sender, message.lineage), number: message.number };

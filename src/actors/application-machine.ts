@@ -16,6 +16,14 @@ export interface KeyRecord {
   readonly mac: string;
 }
 
+/** The back-end's own sender for one ciphersuite; the private key is sealed under the deployment's secret. */
+export interface ExternalSenderRecord {
+  readonly ciphersuite: number;
+  readonly externalSender: Uint8Array;
+  readonly publicKey: Uint8Array;
+  readonly sealedKey: Uint8Array;
+}
+
 export interface ApplicationContext {
   readonly id: string;
   readonly name: string;
@@ -24,8 +32,19 @@ export interface ApplicationContext {
 }
 
 export type ApplicationCommand =
-  | { readonly type: "create"; readonly name: string; readonly settings: Settings; readonly key: KeyRecord }
-  | { readonly type: "update"; readonly settings: SettingsChange }
+  | {
+      readonly type: "create";
+      readonly name: string;
+      readonly settings: Settings;
+      readonly key: KeyRecord;
+      readonly senders: readonly ExternalSenderRecord[];
+    }
+  | {
+      readonly type: "update";
+      readonly settings: SettingsChange;
+      /** For every suite that the change names; those that stand already are not replaced. */
+      readonly senders: readonly ExternalSenderRecord[];
+    }
   | { readonly type: "createKey"; readonly key: KeyRecord; readonly token: string }
   | { readonly type: "revokeKey"; readonly keyId: string; readonly record?: KeyRecord }
   | { readonly type: "noteUse"; readonly keyId: string }
@@ -37,6 +56,10 @@ export const KEYS_MAX = 1000;
 /** Every request that was under way when the application was deleted has ended by then. */
 const PURGE_AFTER_MS = 35_000;
 const PURGE_TIMER = "purge";
+
+export function senderPart(ciphersuite: number | ""): string {
+  return `sender/${String(ciphersuite)}`;
+}
 
 export function keyPart(keyId: string): string {
   return `key/${keyId}`;
@@ -78,6 +101,13 @@ const { createMachine } = setup({
     putKey: enqueueActions(({ event, enqueue }) => {
       if (event.type === "create" || event.type === "createKey") enqueue.emit(putKey(event.key));
     }),
+    putSenders: enqueueActions(({ event, enqueue }) => {
+      if (event.type !== "create" && event.type !== "update") return;
+      for (const sender of event.senders) {
+        const name = senderPart(sender.ciphersuite);
+        if (!event.directory.has(name)) enqueue.emit({ type: "putPart", name, bytes: encode(sender) });
+      }
+    }),
     answerKey: emit(({ event }): Effect => {
       if (event.type !== "createKey") throw new Error("only createKey is answered with a key");
       return { type: "reply", value: { keyId: event.key.keyId, secret: event.token } };
@@ -110,14 +140,14 @@ export const applicationMachine = createMachine({
   states: {
     absent: {
       on: {
-        create: { target: "active", actions: ["create", "putKey"] },
+        create: { target: "active", actions: ["create", "putKey", "putSenders"] },
         "*": { actions: refuseUnknown },
       },
     },
     active: {
       on: {
         create: {},
-        update: { actions: ["update", "answerSettings"] },
+        update: { actions: ["update", "putSenders", "answerSettings"] },
         createKey: [
           { guard: "keysFull", actions: { type: "refuse", params: { reason: "KEYS_LIMIT" } } },
           { actions: ["putKey", "answerKey"] },

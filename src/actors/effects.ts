@@ -23,6 +23,8 @@ export type Effect =
   /** A message to another actor, delivered until it has it durably, applied there once (G8). */
   | { readonly type: "tell"; readonly to: ActorAddress; readonly command: Command }
   | { readonly type: "indexTags"; readonly clientId: string; readonly version: number; readonly tags: readonly string[]; readonly removed: readonly string[] }
+  /** The back-end's own Remove proposals are due in this group, newly signed for its present epoch (M6). */
+  | { readonly type: "proposeRemovals"; readonly groupId: Uint8Array }
   /** Everything of an application is removed from the store. */
   | { readonly type: "purgeApplication"; readonly applicationId: string }
   | { readonly type: "setTimer"; readonly name: string; readonly at: number }

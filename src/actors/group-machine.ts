@@ -16,9 +16,11 @@ import {
   messageRefusal,
   proposalRefusal,
   propose,
+  removeClient,
   send,
   type CreateCommand,
   type GroupContext,
+  type RemoveClientCommand,
   type SendMessageCommand,
   type Step,
   type SubmitCommitCommand,
@@ -34,6 +36,7 @@ export type GroupCommand =
   | SubmitCommitCommand
   | SubmitProposalCommand
   | SendMessageCommand
+  | RemoveClientCommand
   | { readonly type: "putGroupInfo"; readonly epoch: string; readonly groupInfo: Uint8Array }
   | { readonly type: "update"; readonly settings: GroupSettings; readonly governed: GovernedBy }
   | { readonly type: "delete"; readonly governed: GovernedBy }
@@ -72,6 +75,8 @@ function stepOf(context: GroupContext, event: Event): Step {
       return send(context, event);
     case "putGroupInfo":
       return { context: {}, effects: [{ type: "putPart", name: GROUP_INFO_PART, bytes: event.groupInfo }] };
+    case "removeClient":
+      return removeClient(context, event);
     case "update":
       return update(context, event);
     case "delete":
@@ -187,6 +192,7 @@ export const groupMachine = createMachine({
         submitProposal: judged,
         sendMessage: judged,
         putGroupInfo: judged,
+        removeClient: { actions: "step" },
         update: { actions: "step" },
         delete: { target: "closed", actions: "step" },
         timer: { actions: "step" },

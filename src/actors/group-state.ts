@@ -124,6 +124,12 @@ export interface SendMessageCommand {
   readonly governed: GovernedBy;
 }
 
+/** A client was deleted: its leaf must go (PROTOCOL M6). */
+export interface RemoveClientCommand {
+  readonly type: "removeClient";
+  readonly clientId: string;
+}
+
 export interface Step {
   readonly context: Partial<GroupContext>;
   readonly effects: readonly Effect[];
@@ -138,6 +144,11 @@ interface Logged {
 export const PROPOSALS_MAX = 1024;
 
 export const GROUP_INFO_PART = "groupInfo";
+
+/** A client whose Remove the back-end proposes until it is gone. */
+export function removalPart(clientId: string): string {
+  return `removal/${clientId}`;
+}
 
 export function leafPart(leaf: number): string {
   return `leaf/${String(leaf).padStart(10, "0")}`;
@@ -158,7 +169,8 @@ export function positionOf(context: GroupContext, lineage: string): { lineage: s
 
 export function create(context: GroupContext, command: CreateCommand & TurnFacts): Step {
   const { tracking, ciphersuite, epoch, settings, members, memberCount, groupId } = command;
-  const effects: Effect[] = members.map((clientId) => putMember(clientId, epoch));
+  const leafOf = new Map((command.full?.leaves ?? []).map(({ clientId, leaf }) => [clientId, leaf]));
+  const effects: Effect[] = members.map((clientId) => putMember(clientId, epoch, leafOf.get(clientId)));
   effects.push({ type: "putPart", name: GROUP_INFO_PART, bytes: command.groupInfo });
   for (const clientId of members) effects.push(tellMembership(context, command, groupId, clientId, true));
   const kept =
@@ -225,7 +237,7 @@ export function commit(context: GroupContext, command: SubmitCommitCommand & Tur
   if (command.groupInfo !== undefined) {
     effects.push({ type: "putPart", name: GROUP_INFO_PART, bytes: command.groupInfo });
   }
-  effects.push(...leafEffects(command.full));
+  effects.push(...leafEffects(command.full), ...removalEffects(context, command));
   const ended = logReinit({ ...context, window: logged.window }, command);
   effects.push(...ended.effects);
   const kept = keptTrees(context, command, epoch, offset);
@@ -266,6 +278,26 @@ function keptTrees(
       ? { trees: context.trees, effects: [] }
       : snapshotEffects(context.trees, epoch, offset, full.snapshot, now);
   return welcomed ? { ...kept, trees: keepNewest(kept.trees, keepUntil) } : kept;
+}
+
+/** Proposals end with their epoch: what the commit left in is proposed anew. */
+function removalEffects(context: GroupContext, { directory, removed, full }: SubmitCommitCommand & TurnFacts): Effect[] {
+  if (full === undefined || full.reinit !== undefined) return [];
+  const gone = removed.map(removalPart).filter((name) => directory.has(name));
+  const effects: Effect[] = gone.map((name) => ({ type: "deletePart", name }));
+  if (directory.count("removal/") > gone.length) effects.push(proposeRemovals(context));
+  return effects;
+}
+
+/** `ordering` tracking can't know whose a leaf is, so it proposes nothing. */
+export function removeClient(context: GroupContext, { clientId }: RemoveClientCommand): Step {
+  if (context.tracking === "ordering") return { context: {}, effects: [] };
+  const part: Effect = { type: "putPart", name: removalPart(clientId), bytes: new Uint8Array(0) };
+  return { context: {}, effects: [part, proposeRemovals(context)] };
+}
+
+function proposeRemovals(context: GroupContext): Effect {
+  return { type: "proposeRemovals", groupId: Buffer.from(context.groupId, "base64") };
 }
 
 function leafEffects(full: FollowedState | undefined): Effect[] {
@@ -364,7 +396,8 @@ function membershipEffects(
     effects.push(tellMembership(context, command, context.groupId, clientId, false, event));
   }
   for (const { clientId, keyPackageRef, welcome } of added) {
-    effects.push(putMember(clientId, epoch));
+    const leaf = command.full?.entered.find((owned) => owned.clientId === clientId)?.leaf;
+    effects.push(putMember(clientId, epoch, leaf));
     const body = { groupId, epoch: BigInt(epoch), welcome, keyPackageRef, after: { lineage, offset }, treeBytes };
     const event = welcome === undefined ? undefined : { type: "welcome", body };
     effects.push(tellMembership(context, command, context.groupId, clientId, true, event));
@@ -372,8 +405,8 @@ function membershipEffects(
   return effects;
 }
 
-function putMember(clientId: string, epoch: string): Effect {
-  return { type: "putPart", name: memberPart(clientId), bytes: encode({ since: epoch }) };
+function putMember(clientId: string, epoch: string, leaf: number | undefined): Effect {
+  return { type: "putPart", name: memberPart(clientId), bytes: encode({ since: epoch, leaf }) };
 }
 
 function tellMembership(

@@ -21,7 +21,8 @@ export interface HandleContext {
 export type HandleCommand =
   | { readonly type: "reserve"; readonly clientId: string; readonly reservation: string; readonly key?: string }
   | { readonly type: "hold"; readonly clientId: string; readonly reservation: string }
-  | { readonly type: "release"; readonly clientId: string }
+  /** Of one reservation only: a release on its way must not undo a later reservation by the same client. */
+  | { readonly type: "release"; readonly clientId: string; readonly reservation: string }
   | { readonly type: "reservationSettled"; readonly reservation: string; readonly held: boolean }
   | TimerCommand;
 
@@ -38,6 +39,8 @@ const { createMachine } = setup({
   },
   guards: {
     sameClient: ({ context, event }) => "clientId" in event && event.clientId === context.clientId,
+    sameHolding: ({ context, event }) =>
+      event.type === "release" && event.clientId === context.clientId && event.reservation === context.reservation,
     sameReservation: ({ context, event }) => "reservation" in event && event.reservation === context.reservation,
     settledUnused: ({ context, event }) =>
       event.type === "reservationSettled" && event.reservation === context.reservation && !event.held,
@@ -86,7 +89,7 @@ export const handleMachine = createMachine({
         // The same client asks again (a chain that began anew): the reservation that stands is the answer.
         reserve: [{ guard: "sameClient", actions: "answerHolder" }, { actions: "refuseTaken" }],
         hold: { guard: "sameReservation", target: "held", actions: ["disarmSettling", "become"] },
-        release: { guard: "sameClient", target: "free", actions: ["disarmSettling"] },
+        release: { guard: "sameHolding", target: "free", actions: ["disarmSettling"] },
         reservationSettled: [
           { guard: "settledHeld", target: "held", actions: ["disarmSettling", "become"] },
           { guard: "settledUnused", target: "free", actions: ["disarmSettling", "forgetCreate"] },
@@ -96,8 +99,12 @@ export const handleMachine = createMachine({
     },
     held: {
       on: {
-        reserve: [{ guard: "sameClient", actions: "answerHolder" }, { actions: "refuseTaken" }],
-        release: { guard: "sameClient", target: "free" },
+        reserve: [
+          // It comes back before its release has arrived, or never left: settled anew either way.
+          { guard: "sameClient", target: "reserved", actions: ["reserve", "armSettling", "answerHolder"] },
+          { actions: "refuseTaken" },
+        ],
+        release: { guard: "sameHolding", target: "free" },
       },
     },
   },

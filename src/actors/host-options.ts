@@ -50,6 +50,8 @@ export interface HostOptions {
   published(actor: ActorKey, lineage: string, entries: readonly StreamEntry[]): void;
   /** Called after durability, behind `published` of the same turn: the actor's stream is gone for good. */
   purged(actor: ActorKey): void;
+  /** Signs and submits the Remove proposals that the group's head asks for; rejects to be asked again. */
+  proposeRemovals(applicationId: string, groupId: Uint8Array): Promise<void>;
   /** Encrypts what is remembered of results that hold a secret (E4). */
   readonly seal: (plain: Uint8Array) => Uint8Array;
   readonly open: (sealed: Uint8Array) => Uint8Array;

@@ -8,6 +8,7 @@ import type { Effect } from "./effects.ts";
 import {
   acknowledged,
   EMPTY_INBOX,
+  membershipPart,
   received,
   withEvent,
   type AcknowledgeCommand,
@@ -40,10 +41,16 @@ export interface IdentityContext {
   readonly identitySince: number;
   readonly createdAt: number;
   readonly updatedAt: number;
+  /** Under which the handle is held. */
   readonly reservation?: string;
   /** Reservations of updates that were settled as unused: too late for them. */
-  readonly voided: readonly string[];
+  readonly voided: readonly VoidedReservation[];
   readonly inbox: Inbox;
+}
+
+export interface VoidedReservation {
+  readonly reservation: string;
+  readonly at: number;
 }
 
 export interface TagChange {
@@ -73,7 +80,10 @@ export type IdentityCommand =
 
 /** Tags of one client. */
 export const TAGS_MAX = 64;
-const VOIDED_MAX = 8;
+/** Void reservations that are remembered; while so many are young, no further one is declared void. */
+const VOIDED_MAX = 64;
+/** Longer than any update may live. */
+const VOIDED_KEEP_MS = 900_000;
 
 type Event = WithFacts<IdentityCommand>;
 type Args = { readonly context: IdentityContext; readonly event: Event };
@@ -85,8 +95,21 @@ function changedTags(tags: readonly string[], change: TagChange | undefined): re
   return [...new Set([...tags, ...(change.add ?? [])])].filter((tag) => !removed.has(tag));
 }
 
+/** The group has the back-end propose that this client's leaf goes (PROTOCOL M6). */
+function leaveGroup({ applicationId, id }: IdentityContext, groupActorId: string): Effect {
+  return tell({ applicationId, kind: "group", id: groupActorId }, { type: "removeClient", clientId: id });
+}
+
 function handleAddress(context: IdentityContext, handleId: string): ActorAddress {
   return { applicationId: context.applicationId, kind: "handle", id: handleId };
+}
+
+function releaseOf({ id, reservation }: IdentityContext): Command & Record<string, unknown> {
+  return { type: "release", clientId: id, reservation };
+}
+
+function youngVoided({ voided }: IdentityContext, now: number): readonly VoidedReservation[] {
+  return voided.filter(({ at }) => at > now - VOIDED_KEEP_MS);
 }
 
 function tell(to: ActorAddress, command: Command & Record<string, unknown>): Effect {
@@ -140,7 +163,7 @@ function updateEffects(before: IdentityContext, event: Extract<Event, { type: "u
   if (old !== undefined && old.handleId !== identity.handleId) {
     effects.push(
       tell(handleAddress(before, identity.handleId), { type: "hold", clientId: before.id, reservation: event.reservation }),
-      tell(handleAddress(before, old.handleId), { type: "release", clientId: before.id }),
+      tell(handleAddress(before, old.handleId), releaseOf(before)),
     );
   }
   effects.push(
@@ -179,7 +202,7 @@ const { createMachine } = setup({
       (event.type === "update" && changedTags(context.tags, event.tags).length > TAGS_MAX),
     sameReservation: ({ context, event }) => event.type === "create" && event.reservation === context.reservation,
     voidedReservation: ({ context, event }) =>
-      event.type === "update" && event.reservation !== undefined && context.voided.includes(event.reservation),
+      event.type === "update" && context.voided.some(({ reservation }) => reservation === event.reservation),
     otherVersion: ({ context, event }) =>
       event.type === "update" && event.ifVersion !== undefined && event.ifVersion !== context.version,
     judgedOtherIdentity: ({ context, event }) =>
@@ -189,7 +212,9 @@ const { createMachine } = setup({
     usesReservation: ({ context, event }) =>
       event.type === "settleReservation" &&
       (context.reservation === event.reservation || context.identity?.handleId === event.handleId),
+    voidedFull: ({ context, event }) => youngVoided(context, event.now).length >= VOIDED_MAX,
     aheadOfInbox: ({ context, event }) => event.type === "acknowledge" && event.offset > context.inbox.window.last,
+    joinsGroup: ({ event }) => event.type === "deliver" && event.membership?.member === true,
     acknowledgesMore: ({ context, event }) => event.type === "acknowledge" && event.offset > context.inbox.acknowledged,
   },
   actions: {
@@ -224,13 +249,20 @@ const { createMachine } = setup({
       for (const effect of step.effects) enqueue.emit(effect);
     }),
     answerRecord: emit(({ context }) => recordOf(context)),
-    oweDeletion: enqueueActions(({ context, enqueue }) => {
+    oweDeletion: enqueueActions(({ context, event, enqueue }) => {
       const { applicationId, id, identity, tags, version } = context;
       enqueue.emit({ type: "purge" });
       const removed = [CLIENTS_LIST, ...tags.map(indexedTag)];
       enqueue.emit({ type: "indexTags", clientId: id, version: version + 1, tags: [], removed });
-      enqueue.emit(tell(handleAddress(context, identity?.handleId ?? ""), { type: "release", clientId: id }));
+      enqueue.emit(tell(handleAddress(context, identity?.handleId ?? ""), releaseOf(context)));
       enqueue.emit(tell({ applicationId, kind: "keyPool", id }, { type: "close" }));
+      for (const name of event.directory.list(membershipPart(""))) {
+        enqueue.emit(leaveGroup(context, name.slice(membershipPart("").length)));
+      }
+    }),
+    leaveLateGroup: emit(({ context, event }): Effect => {
+      if (event.type !== "deliver" || event.membership === undefined) throw new Error("only a membership can be left");
+      return leaveGroup(context, event.membership.groupActorId);
     }),
     die: assign(({ context, event }) => ({
       ...context,
@@ -244,9 +276,12 @@ const { createMachine } = setup({
       const { reservation } = event;
       return tell(handleAddress(context, event.handleId), { type: "reservationSettled", reservation, held: params.held });
     }),
-    voidReservation: assign(({ context, event }) => ({
-      voided: event.type === "settleReservation" ? [...context.voided, event.reservation].slice(-VOIDED_MAX) : context.voided,
-    })),
+    // The handle asks about a reservation of its present holder: from now on it is held under that one.
+    adoptReservation: assign(({ event }) => (event.type === "settleReservation" ? { reservation: event.reservation } : {})),
+    voidReservation: assign(({ context, event }) => {
+      if (event.type !== "settleReservation") return {};
+      return { voided: [...youngVoided(context, event.now), { reservation: event.reservation, at: event.now }] };
+    }),
     deliver: enqueueActions(({ context, event, enqueue }) => {
       if (event.type !== "deliver") return;
       const step = received(context.inbox, event, event.now);
@@ -316,7 +351,8 @@ export const identityMachine = createMachine({
         ],
         delete: { target: "deleted", actions: ["oweDeletion", "die"] },
         settleReservation: [
-          { guard: "usesReservation", actions: { type: "answerSettled", params: { held: true } } },
+          { guard: "usesReservation", actions: ["adoptReservation", { type: "answerSettled", params: { held: true } }] },
+          { guard: "voidedFull", actions: { type: "refuse", params: { reason: "STATE_MOVED" } } },
           { actions: ["voidReservation", { type: "answerSettled", params: { held: false } }] },
         ],
         deliver: { actions: "deliver" },
@@ -338,6 +374,8 @@ export const identityMachine = createMachine({
       on: {
         create: { actions: { type: "refuse", params: { reason: "RESERVATION_EXPIRED" } } },
         delete: { actions: refuseUnknown },
+        // A commit that was judged while the client still lived brought it in.
+        deliver: [{ guard: "joinsGroup", actions: "leaveLateGroup" }, { actions: refuseUnknown }],
         settleReservation: { actions: { type: "answerSettled", params: { held: false } } },
         "*": { actions: refuseUnknown },
       },

@@ -20,9 +20,9 @@ export type MachineCatalogue = Readonly<Record<ActorKind, MachineEntry>>;
 
 export const machineCatalogue: MachineCatalogue = {
   registry: { machine: registryMachine, version: 1, directoryPrefixes: [] },
-  application: { machine: applicationMachine, version: 1, directoryPrefixes: ["key/"] },
-  identity: { machine: identityMachine, version: 1, directoryPrefixes: [] },
+  application: { machine: applicationMachine, version: 1, directoryPrefixes: ["key/", "sender/"] },
+  identity: { machine: identityMachine, version: 1, directoryPrefixes: ["group/"] },
   handle: { machine: handleMachine, version: 1, directoryPrefixes: [] },
   keyPool: { machine: keyPoolMachine, version: 1, directoryPrefixes: ["once/", "last/", "rate/"] },
-  group: { machine: groupMachine, version: 1, directoryPrefixes: ["proposal/"] },
+  group: { machine: groupMachine, version: 1, directoryPrefixes: ["proposal/", "removal/"] },
 };

@@ -4,7 +4,7 @@ import { emit, enqueueActions, setup } from "xstate";
 import { encode } from "../protocol/codec.ts";
 import type { Settings } from "../protocol/schemas/application.ts";
 import type { ActorAddress } from "./actor-port.ts";
-import type { KeyRecord } from "./application-machine.ts";
+import type { ExternalSenderRecord, KeyRecord } from "./application-machine.ts";
 import { OPERATOR_APPLICATION } from "./actor-address.ts";
 import type { Effect } from "./effects.ts";
 import type { MachineInput, WithFacts } from "./machine-types.ts";
@@ -16,6 +16,7 @@ export type RegistryCommand =
       readonly name: string;
       readonly settings: Settings;
       readonly key: KeyRecord;
+      readonly senders: readonly ExternalSenderRecord[];
       /** The first key's whole token, shown once. */
       readonly token: string;
     }
@@ -38,7 +39,7 @@ const { createMachine } = setup({
   actions: {
     register: enqueueActions(({ event, enqueue }) => {
       if (event.type !== "register") return;
-      const { applicationId, name, settings, key } = event;
+      const { applicationId, name, settings, key, senders } = event;
       enqueue.emit({
         type: "putPart",
         name: applicationPart(applicationId),
@@ -47,7 +48,7 @@ const { createMachine } = setup({
       enqueue.emit({
         type: "tell",
         to: { applicationId, kind: "application", id: applicationId },
-        command: { type: "create", name, settings, key } as { type: string },
+        command: { type: "create", name, settings, key, senders } as { type: string },
       });
     }),
     answerKey: emit(({ event }): Effect => {

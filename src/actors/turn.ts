@@ -21,6 +21,7 @@ export interface OutboxMessage {
 export type Duty =
   | { readonly kind: "tell"; readonly to: ActorAddress; readonly command: Command }
   | { readonly kind: "indexTags"; readonly write: TagWrite }
+  | { readonly kind: "proposeRemovals"; readonly applicationId: string; readonly groupId: Uint8Array }
   | { readonly kind: "purgeApplication"; readonly applicationId: string };
 
 export interface Turn {
@@ -152,6 +153,11 @@ class TurnBuilder {
           },
         });
         return;
+      case "proposeRemovals": {
+        const { applicationId } = this.#subject.address;
+        this.#owe({ kind: "proposeRemovals", applicationId, groupId: effect.groupId });
+        return;
+      }
       case "purgeApplication":
         this.#owe({ kind: "purgeApplication", applicationId: effect.applicationId });
     }
@@ -227,6 +233,8 @@ export function receiverOf(duty: Duty): string {
       return actorKey(duty.to);
     case "indexTags":
       return `tags/${duty.write.clientId}`;
+    case "proposeRemovals":
+      return "removals";
     case "purgeApplication":
       return `purge/${duty.applicationId}`;
   }

@@ -89,7 +89,7 @@ export function verifyWithLabel(
   if (key === undefined) return Promise.resolve(false);
   const edwards = suite.signature === "ed25519" || suite.signature === "ed448";
   return new Promise((resolve) => {
-    verify(edwards ? null : suite.hash, labelled("MLS 1.0 " + label, content), key, signature, (error, valid) => {
+    verify(edwards ? null : suite.hash, signContent(label, content), key, signature, (error, valid) => {
       resolve(error === null && valid);
     });
   });
@@ -112,6 +112,11 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
   return true;
+}
+
+/** What a signature is made over (RFC 9420 §5.1.2). The label is given without "MLS 1.0 ". */
+export function signContent(label: string, content: Uint8Array): Uint8Array {
+  return labelled("MLS 1.0 " + label, content);
 }
 
 /** SignContent and RefHashInput have one form: a label, then the content. */

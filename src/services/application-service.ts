@@ -9,6 +9,7 @@ import { settings as settingsSchema, type Scope, type Settings } from "../protoc
 import { formatToken, freshTokenSecret, parseToken } from "./access-token.ts";
 import { applicationAddress, type ApplicationDirectory } from "./application-directory.ts";
 import type { Answer, Authentication, Authenticator, Principal, Request, SessionQuotas } from "./request-port.ts";
+import type { ExternalSenders } from "./external-senders.ts";
 import type { Secrets } from "./secrets.ts";
 import {
   ask,
@@ -27,6 +28,7 @@ export interface ApplicationServiceOptions {
   readonly ports: ServicePorts;
   readonly directory: ApplicationDirectory;
   readonly secrets: Secrets;
+  readonly senders: ExternalSenders;
   /** The operator's whole token. */
   readonly operatorKey: string;
 }
@@ -53,7 +55,8 @@ export class ApplicationService implements Authenticator {
     const { key, token } = this.#newKey(applicationId, ALL_SCOPES);
     const settings = settingsSchema.parse(params.settings ?? {});
     if (settings.identityProvider.type !== "basic") return refused("PROVIDER_UNSUPPORTED");
-    const command = { type: "register", applicationId, name: params.name, settings, key, token };
+    const senders = this.#options.senders.make(applicationId, settings.ciphersuites);
+    const command = { type: "register", applicationId, name: params.name, settings, key, senders, token };
     const outcome = await ask(ports, request, REGISTRY, command, true);
     if (outcome.kind === "refused") return outcome;
     // The key must work when its secret is shown.
@@ -84,7 +87,7 @@ export class ApplicationService implements Authenticator {
     const record = await this.#record(applicationId);
     if (record === undefined) return refused("APPLICATION_NOT_FOUND");
     const { name, settings } = record;
-    return done({ applicationId, name, settings, externalSenders: [] });
+    return done({ applicationId, name, settings, externalSenders: await this.#published(applicationId) });
   }
 
   async update(request: Request, params: Params<"application.update">): Promise<Answer> {
@@ -93,7 +96,9 @@ export class ApplicationService implements Authenticator {
       return refused("PROVIDER_UNSUPPORTED");
     }
     const { ports, directory } = this.#options;
-    const outcome = await ask(ports, request, applicationAddress(applicationId), { type: "update", settings }, true);
+    const senders = this.#options.senders.make(applicationId, settings.ciphersuites ?? []);
+    const command = { type: "update", settings, senders };
+    const outcome = await ask(ports, request, applicationAddress(applicationId), command, true);
     directory.forget(applicationId);
     return outcome.kind === "refused" ? outcome : done(outcome.value as object);
   }
@@ -186,6 +191,11 @@ export class ApplicationService implements Authenticator {
     const record = await readRecord<ApplicationContext>(this.#options.ports.store, applicationAddress(applicationId));
     if (record?.state !== "active" || record.context.settings === undefined) return undefined;
     return { name: record.context.name, settings: record.context.settings };
+  }
+
+  async #published(applicationId: string): Promise<object[]> {
+    const senders = await this.#options.senders.list(applicationId);
+    return senders.map(({ ciphersuite, externalSender }) => ({ ciphersuite, externalSender }));
   }
 
   async #key(applicationId: string, keyId: string): Promise<KeyRecord | undefined> {

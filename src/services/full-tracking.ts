@@ -10,6 +10,7 @@ import {
   type Sender,
   type SubmitCommitCommand,
 } from "../actors/group-state.ts";
+import { effective } from "../actors/group-settings.ts";
 import type { NewSnapshot } from "../actors/group-trees.ts";
 import {
   readGroupMessage,
@@ -32,7 +33,8 @@ import { readWelcome, type Welcome } from "../mls/welcome.ts";
 import { decode } from "../protocol/codec.ts";
 import type { Params } from "../protocol/methods.ts";
 import type { Reason } from "../protocol/reasons.ts";
-import { broken, splitWelcomes } from "./group-checks.ts";
+import { broken, malformedBytes, splitWelcomes } from "./group-checks.ts";
+import type { ExternalSenders } from "./external-senders.ts";
 import type { GroupDirectory, GroupHead } from "./group-directory.ts";
 import type { GroupFollower } from "./group-follower.ts";
 import { providerOf } from "./identity-provider-choice.ts";
@@ -64,11 +66,19 @@ export class FullTracking implements Tracking {
   readonly #ports: ServicePorts;
   readonly #groups: GroupDirectory;
   readonly #follower: GroupFollower;
+  readonly #senders: ExternalSenders;
   readonly #judge: Judge;
 
   /** @param judge all rules on, but in tests that switch one off */
-  constructor(ports: ServicePorts, groups: GroupDirectory, follower: GroupFollower, judge: Judge = new Judge()) {
+  constructor(
+    ports: ServicePorts,
+    groups: GroupDirectory,
+    follower: GroupFollower,
+    senders: ExternalSenders,
+    judge: Judge = new Judge(),
+  ) {
     this.#ports = ports;
+    this.#senders = senders;
     this.#groups = groups;
     this.#follower = follower;
     this.#judge = judge;
@@ -101,6 +111,8 @@ export class FullTracking implements Tracking {
       return refused("PROPOSALS_MISSING", { details: { proposalRefs: followed.refs } });
     }
     if (followed.kind === "refused") return brokenRule("COMMIT_INVALID", followed);
+    const passed = await this.#passedOver(request, head.context, group, proposals, followed.facts);
+    if (passed !== undefined) return passed;
     const beside = await this.#checkBeside(followed, params);
     if (beside !== undefined) return beside;
     const clients = await this.#judgeClients(request, head.context, followed.facts);
@@ -132,6 +144,13 @@ export class FullTracking implements Tracking {
   ): Promise<Refused | undefined> {
     if (as === undefined || (await this.#groups.isMember(request.applicationId, groupId, as))) return undefined;
     return refused("AS_MISMATCH");
+  }
+
+  /** A GroupInfo of the current epoch by any member: equal in context and confirmation tag (M3). */
+  async matchGroupInfo(request: ApplicationRequest, { context }: GroupHead, info: GroupInfo): Promise<Refused | undefined> {
+    const group = await this.#follower.current(request.applicationId, context, request.settings);
+    const refusal = await matchGroupInfo(group, info, undefined, this.#judge);
+    return refusal === undefined ? undefined : brokenRule("GROUP_INFO_INVALID", refusal);
   }
 
   #judged(
@@ -169,18 +188,44 @@ export class FullTracking implements Tracking {
     };
   }
 
+  /** Commits take in the back-end's own Removes, by reference or by a Remove of their own (M6). */
+  async #passedOver(
+    request: ApplicationRequest,
+    context: GroupContext,
+    group: PublicGroup,
+    proposals: ReadonlyMap<string, SentProposal>,
+    { left, external }: CommitFacts,
+  ): Promise<Refused | undefined> {
+    const { applicationId, settings } = request;
+    // An external commit can refer to nothing (M7); whoever commits next takes them in.
+    if (external || proposals.size === 0 || !effective(settings, context.settings).enforceProposals) return undefined;
+    const own = await this.#senders.key(applicationId, group.ciphersuite);
+    const gone = new Set(left.map(({ leafIndex }) => leafIndex));
+    const proposalRefs: Uint8Array[] = [];
+    for (const [ref, { sender, proposal }] of proposals) {
+      if (sender.type !== "external" || proposal.type !== "remove" || gone.has(proposal.removed)) continue;
+      const key = group.externalSenders[sender.index]?.signatureKey;
+      if (key !== undefined && own !== undefined && equalBytes(key, own.publicKey)) {
+        proposalRefs.push(Buffer.from(ref, "hex"));
+      }
+    }
+    if (proposalRefs.length === 0) return undefined;
+    const message = "the commit leaves out proposals of the back-end";
+    return refused("PROPOSALS_MISSING", { message, details: { proposalRefs } });
+  }
+
   /** The GroupInfo is the new epoch's by the committer, and the Welcomes address exactly who was added. */
   async #checkBeside({ group, facts }: Followed, { groupInfo, welcomes }: CommitParams): Promise<Refused | undefined> {
     if (groupInfo !== undefined) {
       const decoded = readGroupInfo(groupInfo);
-      if (decoded.kind === "malformed") return broken("GROUP_INFO_INVALID", "MALFORMED", "12.4.3", decoded.why);
+      if (decoded.kind === "malformed") return malformedBytes("GROUP_INFO_INVALID", decoded);
       const refusal = await matchGroupInfo(group, decoded.value, facts.committer, this.#judge);
       if (refusal !== undefined) return brokenRule("GROUP_INFO_INVALID", refusal);
     }
     const decodedWelcomes: Welcome[] = [];
     for (const bytes of welcomes) {
       const decoded = readWelcome(bytes);
-      if (decoded.kind === "malformed") return broken("WELCOME_MISMATCH", "MALFORMED", "12.4.3.1", decoded.why);
+      if (decoded.kind === "malformed") return malformedBytes("WELCOME_MISMATCH", decoded);
       decodedWelcomes.push(decoded.value);
     }
     const refs = facts.entered.flatMap(({ keyPackageRef }) => keyPackageRef ?? []);

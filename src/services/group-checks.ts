@@ -1,6 +1,7 @@
 // What `ordering` tracking can check of the MLS bytes that come with a group's requests (PROTOCOL §4, §5):
 // shape, group, epoch, suite; GroupInfo and tree against each other. Off the turn; keeps nothing.
 import type { NewTree } from "../actors/group-trees.ts";
+import type { Malformed } from "../mls/codec/reader.ts";
 import { readGroupInfo, verifyGroupInfoSignature, type GroupInfo } from "../mls/group-info.ts";
 import { readRatchetTree } from "../mls/ratchet-tree.ts";
 import { equalBytes, type Ciphersuite } from "../mls/suites.ts";
@@ -28,35 +29,45 @@ export function broken(reason: Reason, rule: string, section: string, message: s
   return refused(reason, { message, details: { rule, section } });
 }
 
+/** Bytes that can't be read name their own rule and section. */
+export function malformedBytes(reason: Reason, { rule, section, why }: Malformed): Refused {
+  return broken(reason, rule, section, why);
+}
+
 /** A GroupInfo and, where one came, its tree: hashes equal, signer in the tree, signature right (§12.4.3). */
 export async function checkGroupInfo(
   bytes: Uint8Array,
   beside: Uint8Array | undefined,
 ): Promise<CheckedGroupInfo | Refused> {
   const decoded = readGroupInfo(bytes);
-  if (decoded.kind === "malformed") return broken("GROUP_INFO_INVALID", "malformed", "12.4.3", decoded.why);
+  if (decoded.kind === "malformed") return malformedBytes("GROUP_INFO_INVALID", decoded);
   const info = decoded.value;
   const treeBytes = beside ?? info.ratchetTree;
   if (treeBytes === undefined) return { kind: "groupInfo", info, tree: undefined };
   if (beside !== undefined && info.ratchetTree !== undefined && !equalBytes(beside, info.ratchetTree)) {
-    return broken("TREE_INVALID", "two_trees", "12.4.3.3", "the tree beside the GroupInfo is not the one in it");
+    return broken("TREE_INVALID", "GROUP_INFO_TREE", "12.4.3.3", "the tree beside the GroupInfo is not the one in it");
   }
   const tree = checkTree(treeBytes, info.ciphersuite, info.treeHash);
   if (tree.kind === "refused") return tree;
-  const signer = tree.tree.leaf(info.signer);
-  if (signer === undefined) return broken("GROUP_INFO_INVALID", "signer", "12.4.3", "the signer's leaf is blank");
-  if (!(await verifyGroupInfoSignature(info, signer.signatureKey))) {
-    return broken("GROUP_INFO_INVALID", "signature", "12.4.3", "the signature is not the signer's");
+  return (await checkSignedBy(info, tree.tree)) ?? { kind: "groupInfo", info, tree };
+}
+
+/** The signer is a member and the signature its own. */
+export async function checkSignedBy(info: GroupInfo, tree: PublicTree): Promise<Refused | undefined> {
+  const signer = tree.leaf(info.signer);
+  if (signer === undefined) {
+    return broken("GROUP_INFO_INVALID", "GROUP_INFO_SIGNER", "12.4.3", "the signer's leaf is blank");
   }
-  return { kind: "groupInfo", info, tree };
+  if (await verifyGroupInfoSignature(info, signer.signatureKey)) return undefined;
+  return broken("GROUP_INFO_INVALID", "GROUP_INFO_SIGNATURE", "12.4.3", "the signature is not the signer's");
 }
 
 function checkTree(bytes: Uint8Array, ciphersuite: Ciphersuite, treeHash: Uint8Array): CheckedTree | Refused {
   const decoded = readRatchetTree(bytes, ciphersuite);
-  if (decoded.kind === "malformed") return broken("TREE_INVALID", "malformed", "12.4.3.3", decoded.why);
+  if (decoded.kind === "malformed") return malformedBytes("TREE_INVALID", decoded);
   const tree = decoded.value;
   if (!equalBytes(tree.treeHash(), treeHash)) {
-    return broken("TREE_INVALID", "tree_hash", "7.8", "the tree's hash is not the one in the GroupContext");
+    return broken("TREE_INVALID", "TREE_HASH", "7.8", "the tree's hash is not the one in the GroupContext");
   }
   const stored = {
     encoded: bytes,
@@ -78,15 +89,15 @@ export function splitWelcomes(welcomes: readonly Uint8Array[], ciphersuite: numb
   const byRef = new Map<string, { keyPackageRef: Uint8Array; welcome: Uint8Array }>();
   for (const bytes of welcomes) {
     const decoded = readWelcome(bytes);
-    if (decoded.kind === "malformed") return broken("WELCOME_MISMATCH", "malformed", "12.4.3.1", decoded.why);
+    if (decoded.kind === "malformed") return malformedBytes("WELCOME_MISMATCH", decoded);
     if (decoded.value.ciphersuite !== ciphersuite) {
-      return broken("WELCOME_MISMATCH", "ciphersuite", "12.4.3.1", "the Welcome is not of the group's ciphersuite");
+      return broken("WELCOME_MISMATCH", "WELCOME_CIPHERSUITE", "12.4.3.1", "the Welcome is not of the group's ciphersuite");
     }
     for (const { keyPackageRef } of decoded.value.secrets) {
       const ref = Buffer.from(keyPackageRef).toString("hex");
       const welcome = decoded.value.forRecipient(keyPackageRef);
       if (byRef.has(ref) || welcome === undefined) {
-        return broken("WELCOME_MISMATCH", "addressed_twice", "12.4.3.1", "a key package is addressed twice");
+        return broken("WELCOME_MISMATCH", "WELCOME_ONCE", "12.4.3.1", "a key package is addressed twice");
       }
       byRef.set(ref, { keyPackageRef, welcome });
     }

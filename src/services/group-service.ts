@@ -1,6 +1,6 @@
 // The group state service but for handshakes (PROTOCOL §4): a group's beginning and end, its head, tree,
 // members and settings. Reads come from the store; what changes a group is decided by its actor.
-import type { Refused } from "../actors/actor-port.ts";
+import type { Applied, Refused } from "../actors/actor-port.ts";
 import {
   GROUP_INFO_PART,
   memberPart,
@@ -11,13 +11,13 @@ import {
 import { widened } from "../actors/group-settings.ts";
 import { membershipPart } from "../actors/inbox.ts";
 import { GROUPS_LIST } from "../actors/tag-names.ts";
-import { readGroupInfo } from "../mls/group-info.ts";
+import { readGroupInfo, type GroupInfo } from "../mls/group-info.ts";
 import { encodedTreeSize, encodeTreeSlice } from "../mls/ratchet-tree.ts";
 import { equalBytes } from "../mls/suites.ts";
 import type { PublicTree } from "../mls/tree/public-tree.ts";
 import { decode } from "../protocol/codec.ts";
 import type { Params } from "../protocol/methods.ts";
-import { broken, checkGroupInfo, type CheckedGroupInfo } from "./group-checks.ts";
+import { broken, checkGroupInfo, checkSignedBy, type CheckedGroupInfo } from "./group-checks.ts";
 import type { FullTracking } from "./full-tracking.ts";
 import type { GroupDirectory, GroupHead } from "./group-directory.ts";
 import type { GroupFollower } from "./group-follower.ts";
@@ -30,6 +30,7 @@ import {
   readCursor,
   readRecords,
   refused,
+  refusedUnlessRemembered,
   type ApplicationRequest,
   type ServicePorts,
 } from "./service-ports.ts";
@@ -65,18 +66,17 @@ export class GroupService {
     if (checked.kind === "refused") return checked;
     const { info, tree } = checked;
     if (!settings.ciphersuites.includes(info.ciphersuite)) {
-      return broken("GROUP_INFO_INVALID", "ciphersuite", "12.4.3", "the application does not allow this ciphersuite");
+      return broken("GROUP_INFO_INVALID", "CIPHERSUITE", "12.4.3", "the application does not allow this ciphersuite");
     }
     if (info.groupId.length < 1 || info.groupId.length > 255) {
-      return broken("GROUP_INFO_INVALID", "group_id", "PROTOCOL 4", "a group id has 1 to 255 bytes");
+      return broken("GROUP_INFO_INVALID", "GROUP_ID", "PROTOCOL 4", "a group id has 1 to 255 bytes");
     }
-    const first = await this.#firstMembers(request, params.as, checked, params.tracking);
-    if (first.kind === "refused") return first;
-    const memberCount = tree?.stored.members ?? first.members.length;
-    if (memberCount > settings.groupMembersMax) return refused("MEMBERS_LIMIT");
-    const { groups } = settings.quotas;
-    if (groups !== null && (await this.#ports.store.countTag(applicationId, GROUPS_LIST)) >= groups) {
-      return refused("QUOTA", { details: { quota: "groups" } });
+    const first = await this.#admit(request, params, checked);
+    if (first.kind === "refused") {
+      const { reason, ...extra } = first.refusal;
+      const to = this.#groups.address(applicationId, info.groupId);
+      const before = await refusedUnlessRemembered(this.#ports, request, to, reason, extra);
+      return before.kind === "refused" ? before : created(before, info);
     }
     const command = {
       type: "create",
@@ -88,13 +88,12 @@ export class GroupService {
       groupInfo: params.groupInfo,
       ...(params.tracking === "full" ? { full: first.full } : { tree: tree?.stored }),
       members: first.members,
-      memberCount,
+      memberCount: first.memberCount,
       governed: settings,
     };
     const outcome = await ask(this.#ports, request, this.#groups.address(applicationId, info.groupId), command, true);
     if (outcome.kind === "refused") return outcome;
-    const { offset } = outcome.value as { offset: number };
-    return done({ groupId: info.groupId, epoch: info.epoch, position: { lineage: outcome.lineage, offset } });
+    return created(outcome, info);
   }
 
   async putGroupInfo(request: ApplicationRequest, params: Params<"group.putGroupInfo">): Promise<Answer> {
@@ -212,6 +211,24 @@ export class GroupService {
     return outcome.kind === "refused" ? outcome : done({});
   }
 
+  /** Who the members are at the beginning, and that the application has room for them. */
+  async #admit(
+    request: ApplicationRequest,
+    { as, tracking }: Params<"group.create">,
+    checked: CheckedGroupInfo,
+  ): Promise<(FirstMembers & { readonly memberCount: number }) | Refused> {
+    const first = await this.#firstMembers(request, as, checked, tracking);
+    if (first.kind === "refused") return first;
+    const { settings, applicationId } = request;
+    const memberCount = checked.tree?.stored.members ?? first.members.length;
+    if (memberCount > settings.groupMembersMax) return refused("MEMBERS_LIMIT");
+    const { groups } = settings.quotas;
+    if (groups !== null && (await this.#ports.store.countTag(applicationId, GROUPS_LIST)) >= groups) {
+      return refused("QUOTA", { details: { quota: "groups" } });
+    }
+    return { ...first, memberCount };
+  }
+
   /** The clients that are members at the beginning: the tree's leaves, or who says `as`. */
   async #firstMembers(
     request: ApplicationRequest,
@@ -262,20 +279,29 @@ export class GroupService {
     head: GroupHead,
     { info }: CheckedGroupInfo,
   ): Promise<Refused | undefined> {
-    if (!equalBytes(info.groupId, groupId)) return broken("GROUP_INFO_INVALID", "group_id", "12.4.3", "it is another group's");
-    if (String(info.epoch) !== head.context.epoch) return broken("GROUP_INFO_INVALID", "epoch", "12.4.3", "it is not of the current epoch");
+    if (!equalBytes(info.groupId, groupId)) return broken("GROUP_INFO_INVALID", "GROUP_INFO_CONTEXT", "12.4.3", "it is another group's");
+    if (String(info.epoch) !== head.context.epoch) return broken("GROUP_INFO_INVALID", "GROUP_INFO_CONTEXT", "12.4.3", "it is not of the current epoch");
+    if (head.context.tracking === "full") return this.#full.matchGroupInfo(request, head, info);
+    const tree = await this.#groups.currentTree(request.applicationId, head);
+    const signature = tree === undefined ? undefined : await checkSignedBy(info, tree);
+    if (signature !== undefined) return signature;
     const { shard, actor } = placeOf(this.#ports.store, this.#groups.address(request.applicationId, groupId));
     const [bytes] = await this.#ports.store.readParts(shard, actor, [GROUP_INFO_PART]);
     const stored = bytes === undefined ? undefined : readGroupInfo(bytes);
     if (stored?.kind !== "ok" || stored.value.epoch !== info.epoch) return undefined;
     if (!equalBytes(stored.value.groupContext, info.groupContext)) {
-      return broken("GROUP_INFO_INVALID", "group_context", "12.4.3", "its context is not the epoch's");
+      return broken("GROUP_INFO_INVALID", "GROUP_INFO_CONTEXT", "12.4.3", "its context is not the epoch's");
     }
     if (!equalBytes(stored.value.confirmationTag, info.confirmationTag)) {
-      return broken("GROUP_INFO_INVALID", "confirmation_tag", "12.4.3", "its confirmation tag is not the epoch's");
+      return broken("GROUP_INFO_INVALID", "GROUP_INFO_TAG", "12.4.3", "its confirmation tag is not the epoch's");
     }
     return undefined;
   }
+}
+
+function created(outcome: Applied, { groupId, epoch }: GroupInfo): Answer {
+  const { offset } = outcome.value as { offset: number };
+  return done({ groupId, epoch, position: { lineage: outcome.lineage, offset } });
 }
 
 /** One answer's share of a tree. */

@@ -7,7 +7,7 @@ import { equalBytes } from "../mls/suites.ts";
 import { refuse, type Refusal } from "../protocol/errors.ts";
 import type { Params } from "../protocol/methods.ts";
 import type { Reason } from "../protocol/reasons.ts";
-import { broken, splitWelcomes } from "./group-checks.ts";
+import { broken, malformedBytes, splitWelcomes } from "./group-checks.ts";
 import type { GroupDirectory, GroupHead } from "./group-directory.ts";
 import type { Answer } from "./request-port.ts";
 import { ask, done, refused, type ApplicationRequest, type ServicePorts } from "./service-ports.ts";
@@ -159,7 +159,7 @@ function readFor(
   reason: Reason,
 ): { readonly kind: "message"; readonly value: GroupMessage } | Refused {
   const decoded = readGroupMessage(bytes);
-  if (decoded.kind === "malformed") return broken(reason, "MALFORMED", "6", decoded.why);
+  if (decoded.kind === "malformed") return malformedBytes(reason, decoded);
   const message = decoded.value;
   if (message.contentType !== contentType) {
     const article = message.contentType === "application" ? "an" : "a";

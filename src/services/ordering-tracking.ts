@@ -165,6 +165,9 @@ async function checkNextGroupInfo(
     if (!equalBytes(info.confirmationTag, message.confirmationTag)) {
       return invalid("GROUP_INFO_TAG", "its confirmation tag is not the commit's");
     }
+    if (message.sender.type === "member" && info.signer !== message.sender.leaf) {
+      return invalid("GROUP_INFO_SIGNER", "it is not signed by the committer");
+    }
   }
   return checked;
 }

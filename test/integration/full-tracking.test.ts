@@ -1,5 +1,6 @@
 // Groups in `full` tracking over the wire, by real MLS clients: every commit followed without a secret
 // (PROTOCOL §5), membership known leaf by leaf, nobody stopped who follows RFC 9420.
+import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { InboxEvents } from "../../src/protocol/schemas/events.ts";
 import { AppWorld, refusal, type TestApplication } from "../support/app-world.ts";
@@ -166,5 +167,34 @@ describe("full tracking", () => {
     await founder.catchUp();
     agree([founder, new Member(app.client, lost, back.group)]);
     expect((await app.client.group.members({ groupId })).members).toHaveLength(2);
+  });
+
+  test("[M6] proposes that a deleted client's leaf goes, again in every epoch, and commits must take it in", async () => {
+    const one = await device();
+    const { externalSenders } = await app.client.application.get({});
+    const own = externalSenders.find(({ ciphersuite }) => ciphersuite === 1)?.externalSender as Uint8Array;
+    const group = await one.mls.createGroup(Uint8Array.from(randomBytes(16)), [
+      { extensionType: "external_senders", extensionData: own },
+    ]);
+    const { groupId } = group;
+    await app.client.group.create({ groupInfo: await group.groupInfo(), ratchetTree: group.ratchetTree(), as: one.clientId });
+    const founder = new Member(app.client, one, group);
+    const [leaving, staying] = (await add(founder, [await device(), await device()])) as [Member, Member];
+    await staying.catchUp();
+    await app.client.identity.delete({ clientId: leaving.device.clientId });
+    const proposals = async () => (await app.client.group.get({ groupId, include: ["proposals"] })).proposals ?? [];
+    await expect.poll(async () => (await proposals()).length).toBe(1);
+    expect((await proposals())[0]).toMatchObject({ sender: { type: "external" } });
+    const heedless = await founder.group.commit();
+    expect(
+      await refusal(app.client.group.commit({ groupId, commit: heedless.commit, groupInfo: heedless.groupInfo })),
+    ).toMatchObject({ reason: "PROPOSALS_MISSING", details: { proposalRefs: [expect.anything()] } });
+    await app.client.group.update({ groupId, settings: { externalJoin: "members" } });
+    await Promise.all([founder, staying].map((member) => member.catchUp()));
+    await commit(staying);
+    await founder.catchUp();
+    agree([founder, staying]);
+    expect((await app.client.group.members({ groupId })).members.map(({ leaf }) => leaf)).toEqual([0, 2]);
+    expect(await proposals()).toEqual([]);
   });
 });

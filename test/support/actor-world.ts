@@ -108,6 +108,7 @@ export class ActorWorld {
         actorsLive: (count) => events.push(`live ${String(count)}`),
       },
       published: choices.published ?? (() => undefined),
+      proposeRemovals: () => Promise.resolve(),
       purged: choices.purged ?? (() => undefined),
       seal: masked,
       open: masked,
