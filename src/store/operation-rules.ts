@@ -3,7 +3,6 @@
 import type { ActorKey, Operation } from "./store.ts";
 
 export const ACTOR_KEY_BYTES_MAX = 512;
-export const NAME_BYTES_MAX = 400;
 /** Room for one turn of the largest kind beside a whole batch of others (config `batchOperationsMax`). */
 export const BATCH_OPERATIONS_MAX = 131_072;
 export const BATCH_BYTES_MAX = 64 * 1024 * 1024;

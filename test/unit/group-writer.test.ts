@@ -52,7 +52,10 @@ test("[G10] writes beyond the limit are turned away at once, and none after the 
     [...Array.from({ length: 5 }, () => "fulfilled"), ...Array.from({ length: 3 }, () => "rejected")],
   );
   await writer.close();
-  await assert.rejects(writer.write(() => 1), StoreUnavailable);
+  await assert.rejects(
+    writer.write(() => 1),
+    StoreUnavailable,
+  );
 });
 
 test("[P4] every write asked for before the end is done when the writer has closed", async () => {
