@@ -133,12 +133,18 @@ export class SyntheticGroup {
     return { ref, built };
   }
 
-  proposalMessage(
+  proposalMessage(...parts: Parameters<SyntheticGroup["proposalBytes"]>): PublicProposal {
+    const decoded = readGroupMessage(this.proposalBytes(...parts));
+    if (decoded.kind === "malformed") throw new Error(decoded.why);
+    return decoded.value as PublicProposal;
+  }
+
+  proposalBytes(
     built: BuiltProposal,
     sender: Uint8Array,
     signer: Member,
     framing: { readonly groupId?: Uint8Array; readonly epoch?: bigint } = {},
-  ): PublicProposal {
+  ): Uint8Array {
     const content = new Writer()
       .opaque(framing.groupId ?? this.group.groupId)
       .u64(framing.epoch ?? this.group.epoch)
@@ -151,9 +157,7 @@ export class SyntheticGroup {
     const signature = signWithLabel(signer, "FramedContentTBS", this.#framedTbs(content, inContext));
     const writer = new Writer().raw(content).opaque(signature);
     if (sender[0] === 1) writer.opaque(randomKey());
-    const decoded = readGroupMessage(encodeMessage(WIRE_FORMAT.publicMessage, writer.finish()));
-    if (decoded.kind === "malformed") throw new Error(decoded.why);
-    return decoded.value as PublicProposal;
+    return encodeMessage(WIRE_FORMAT.publicMessage, writer.finish());
   }
 
   commit(options: CommitOptions = {}): BuiltCommit {
