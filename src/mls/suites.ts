@@ -5,7 +5,7 @@ import { Writer } from "./codec/writer.ts";
 
 export type Ciphersuite = 1 | 2 | 3 | 4 | 5 | 6 | 7;
 type HashName = "sha256" | "sha384" | "sha512";
-type SignatureScheme = "ed25519" | "ed448" | "p256" | "p384" | "p521";
+export type SignatureScheme = "ed25519" | "ed448" | "p256" | "p384" | "p521";
 type KemScheme = "x25519" | "x448" | "p256" | "p384" | "p521";
 
 export interface Suite {
@@ -47,6 +47,8 @@ const KEYS: Readonly<Record<SignatureScheme | KemScheme, KeyForm>> = {
   p521: { length: 133, compressedLength: 67, algorithm: `3010${EC_ALGORITHM}06052b81040023` },
 };
 
+const SIGNATURE_SCHEMES: readonly SignatureScheme[] = ["ed25519", "ed448", "p256", "p384", "p521"];
+
 /** Hash lengths of the known suites: what a reference can be long where the suite is not known. */
 export const HASH_LENGTHS: readonly number[] = [32, 48, 64];
 
@@ -85,7 +87,7 @@ export function verifyWithLabel(
   signature: Uint8Array,
 ): Promise<boolean> {
   const suite = SUITES[ciphersuite];
-  const key = importKey(suite.signature, publicKey);
+  const key = importPublicKey(suite.signature, publicKey);
   if (key === undefined) return Promise.resolve(false);
   const edwards = suite.signature === "ed25519" || suite.signature === "ed448";
   return new Promise((resolve) => {
@@ -127,10 +129,11 @@ function labelled(label: string, content: Uint8Array): Uint8Array {
 
 function isKey(scheme: SignatureScheme | KemScheme, publicKey: Uint8Array): boolean {
   if (scheme === "x25519" || scheme === "x448") return publicKey.length === KEYS[scheme].length;
-  return importKey(scheme, publicKey) !== undefined;
+  return importPublicKey(scheme, publicKey) !== undefined;
 }
 
-function importKey(scheme: SignatureScheme | KemScheme, publicKey: Uint8Array): KeyObject | undefined {
+/** A key for node:crypto; undefined: no encoding of one (points may be compressed). */
+export function importPublicKey(scheme: SignatureScheme | KemScheme, publicKey: Uint8Array): KeyObject | undefined {
   if (!hasKeyForm(KEYS[scheme], publicKey)) return undefined;
   try {
     return createPublicKey({ key: subjectPublicKeyInfo(scheme, publicKey), format: "der", type: "spki" });
@@ -138,6 +141,12 @@ function importKey(scheme: SignatureScheme | KemScheme, publicKey: Uint8Array): 
     // OpenSSL refuses points that are not on the curve.
     return undefined;
   }
+}
+
+/** By the AlgorithmIdentifier of a SubjectPublicKeyInfo (DER). Curves go by their names alone. */
+export function signatureSchemeOfKey(algorithm: Uint8Array): SignatureScheme | undefined {
+  const wanted = Buffer.from(algorithm).toString("hex");
+  return SIGNATURE_SCHEMES.find((scheme) => KEYS[scheme].algorithm === wanted);
 }
 
 /** Length and first byte; a point that is not on the curve has the form all the same. */

@@ -1,0 +1,123 @@
+// Whether a chain of certificates leads to a trust anchor (RFC 5280 §6.1, RFC 9420 §5.3), whatever the time: dates are
+// judged later, at the instant that is asked about. What is not checked (revocation) stands in docs/IDENTITY.md.
+import { equalBytes } from "../suites.ts";
+import { verifiesUnder } from "./certificate-key.ts";
+import type { Certificate } from "./certificate.ts";
+
+export type PathJudgment =
+  /** The leaf first, the anchor last. */
+  | { readonly kind: "path"; readonly certificates: readonly [Certificate, ...Certificate[]] }
+  | { readonly kind: "none"; readonly cause: "chain_invalid" | "unknown_root" };
+
+/** Certificates of one credential. */
+export const CHAIN_LENGTH_MAX = 10;
+
+/** Where a certificate names purposes, one of these must be among them: any; TLS client; instant messaging (RFC 9734). */
+const KEY_PURPOSES: ReadonlySet<string> = new Set(["2.5.29.37.0", "1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5.7.3.40"]);
+
+const INVALID: PathJudgment = { kind: "none", cause: "chain_invalid" };
+const UNKNOWN_ROOT: PathJudgment = { kind: "none", cause: "unknown_root" };
+
+/**
+ * @param chain as a credential has it: the leaf first, each next one certifies the one before; the anchor may be left
+ * out. Signatures are verified from the anchor down, so that no key is used before it is trusted.
+ */
+export function findPath(chain: readonly Certificate[], anchors: readonly Certificate[]): PathJudgment {
+  const [leaf] = chain;
+  if (leaf === undefined || chain.length > CHAIN_LENGTH_MAX) return INVALID;
+  if (!mayBeLeaf(leaf) || !chain.every((certificate, at) => at === 0 || mayIssue(certificate))) return INVALID;
+  if (!chain.every((certificate, at) => at === 0 || isNamedBy(certificate, chain[at - 1]))) return INVALID;
+  const paths = pathsToAnchors(leaf, chain, anchors);
+  if (paths.length === 0) return UNKNOWN_ROOT;
+  const found = paths.find((path) => isWithinPathLengths(path) && !isAnyoneTwice(path) && isSigned(path));
+  if (found !== undefined) return { kind: "path", certificates: found };
+  // A root that only bears an anchor's name.
+  const last = chain.at(-1);
+  return last !== undefined && isSelfIssued(last) ? UNKNOWN_ROOT : INVALID;
+}
+
+/** Why a certificate can't be a trust anchor, or undefined. */
+export function anchorFault({ key, extensions }: Certificate): string | undefined {
+  if (key === undefined) return "its key is of a kind that no ciphersuite of MLS signs with";
+  if (extensions.basicConstraints?.ca === false) return "it says that it is no certificate authority";
+  if (extensions.keyUsage?.keyCertSign === false) return "its key must not sign certificates";
+  return extensions.unheeded ? "it has a constraint or a critical extension that is not understood" : undefined;
+}
+
+type Path = readonly [Certificate, ...Certificate[]];
+
+/** The anchor may be sent along: it is then the last. An anchor is a name with a key: its other fields may differ. */
+function pathsToAnchors(leaf: Certificate, chain: readonly Certificate[], anchors: readonly Certificate[]): Path[] {
+  const last = chain.at(-1) ?? leaf;
+  const sent = chain.length === 1 ? [] : anchors.filter((anchor) => isSameHolder(anchor, last));
+  if (sent.length > 0) return sent.map((anchor) => [leaf, ...chain.slice(1, -1), anchor]);
+  const issuers = anchors.filter((anchor) => isNamedBy(anchor, last) && mayBeKeyOf(anchor, last));
+  return issuers.map((anchor) => [leaf, ...chain.slice(1), anchor]);
+}
+
+function isNamedBy(issuer: Certificate, certificate: Certificate | undefined): boolean {
+  return certificate !== undefined && equalBytes(issuer.subject, certificate.issuer);
+}
+
+/** Key identifiers only tell issuers of one name apart; the signature decides. */
+function mayBeKeyOf(issuer: Certificate, certificate: Certificate): boolean {
+  const { authorityKeyIdentifier: wanted } = certificate.extensions;
+  const { subjectKeyIdentifier: has } = issuer.extensions;
+  return wanted === undefined || has === undefined || wanted === has;
+}
+
+function isSameHolder(a: Certificate, b: Certificate): boolean {
+  return equalBytes(a.subject, b.subject) && equalBytes(a.publicKeyInfo, b.publicKeyInfo);
+}
+
+function isSelfIssued({ issuer, subject }: Certificate): boolean {
+  return equalBytes(issuer, subject);
+}
+
+function mayBeLeaf({ key, extensions }: Certificate): boolean {
+  return (
+    key !== undefined &&
+    !extensions.unheeded &&
+    extensions.keyUsage?.digitalSignature !== false &&
+    isForMessaging(extensions.extendedKeyUsage)
+  );
+}
+
+/** §6.1.4 (k), (n), (f); purposes of an issuer bind all that it issues. */
+function mayIssue({ key, extensions }: Certificate): boolean {
+  return (
+    key !== undefined &&
+    !extensions.unheeded &&
+    extensions.basicConstraints?.ca === true &&
+    extensions.keyUsage?.keyCertSign !== false &&
+    isForMessaging(extensions.extendedKeyUsage)
+  );
+}
+
+function isForMessaging(purposes: readonly string[] | undefined): boolean {
+  return purposes === undefined || purposes.some((purpose) => KEY_PURPOSES.has(purpose));
+}
+
+/** §6.1.4 (l), (m): between an issuer and the leaf stand at most so many others that are not self-issued. */
+function isWithinPathLengths(path: Path): boolean {
+  return path.every(({ extensions }, at) => {
+    const below = path.slice(1, at).filter((certificate) => !isSelfIssued(certificate)).length;
+    return at === 0 || below <= (extensions.basicConstraints?.pathLength ?? Infinity);
+  });
+}
+
+/** §6.1: nobody stands twice in a path; offsets into it would else be the client's choice. A lone root may be a leaf. */
+function isAnyoneTwice(path: Path): boolean {
+  if (path.length === 2) return false;
+  return path.some((one, at) => path.slice(at + 1).some((other) => isSameHolder(one, other)));
+}
+
+function isSigned(path: Path): boolean {
+  for (let at = path.length - 2; at >= 0; at -= 1) {
+    const certificate = path[at];
+    if (certificate === undefined) return false;
+    const { signatureScheme, toBeSigned, signature } = certificate;
+    if (!verifiesUnder(path[at + 1]?.key, signatureScheme, toBeSigned, signature)) return false;
+  }
+  return true;
+}
