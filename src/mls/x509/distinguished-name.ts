@@ -1,6 +1,6 @@
 // The common names of an X.501 Name (RFC 5280 §4.1.2.4). Judges no character: what a handle may hold is said in
 // identity-names.ts. Two Names are the same when their bytes are; RFC 5280 asks CAs to write them alike.
-import { DerReader, malformedDer, readWholeDer, TAG } from "./der-reader.ts";
+import { malformedDer, readWholeDer, TAG, type DerReader } from "./der-reader.ts";
 
 /** undefined: of a string type that is not read, or not of the characters that its type says. */
 export type CommonName = string | undefined;
