@@ -23,7 +23,8 @@ export type HandleCommand =
   | { readonly type: "hold"; readonly clientId: string; readonly reservation: string }
   /** Of one reservation only: a release on its way must not undo a later reservation by the same client. */
   | { readonly type: "release"; readonly clientId: string; readonly reservation: string }
-  | { readonly type: "reservationSettled"; readonly reservation: string; readonly held: boolean }
+  /** `under`: the reservation under which its holder will release it. */
+  | { readonly type: "reservationSettled"; readonly reservation: string; readonly held: boolean; readonly under?: string }
   | TimerCommand;
 
 /** Longer than any request may live: whoever reserved has given up by then. */
@@ -53,6 +54,9 @@ const { createMachine } = setup({
       const { clientId, reservation, key = "" } = event;
       return { ...context, clientId, reservation, key };
     }),
+    holdUnder: assign(({ context, event }) =>
+      event.type === "reservationSettled" ? { ...context, reservation: event.under ?? event.reservation } : context,
+    ),
     become: assign(({ context }) => ({ ...context, ...(context.clientId === undefined ? {} : { lastClientId: context.clientId }) })),
     answerHolder: emit(({ context }): Effect => ({
       type: "reply",
@@ -91,7 +95,7 @@ export const handleMachine = createMachine({
         hold: { guard: "sameReservation", target: "held", actions: ["disarmSettling", "become"] },
         release: { guard: "sameHolding", target: "free", actions: ["disarmSettling"] },
         reservationSettled: [
-          { guard: "settledHeld", target: "held", actions: ["disarmSettling", "become"] },
+          { guard: "settledHeld", target: "held", actions: ["disarmSettling", "holdUnder", "become"] },
           { guard: "settledUnused", target: "free", actions: ["disarmSettling", "forgetCreate"] },
         ],
         timer: { actions: ["askIdentity", "armSettling"] },

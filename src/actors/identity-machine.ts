@@ -274,10 +274,11 @@ const { createMachine } = setup({
     answerSettled: emit(({ context, event }, params: { held: boolean }): Effect => {
       if (event.type !== "settleReservation") throw new Error("only settleReservation is settled");
       const { reservation } = event;
-      return tell(handleAddress(context, event.handleId), { type: "reservationSettled", reservation, held: params.held });
+      // Another than the one asked about, when the client holds the handle already and only reserved it again.
+      const under = params.held ? { under: context.reservation } : {};
+      const command = { type: "reservationSettled", reservation, held: params.held, ...under };
+      return tell(handleAddress(context, event.handleId), command);
     }),
-    // The handle asks about a reservation of its present holder: from now on it is held under that one.
-    adoptReservation: assign(({ event }) => (event.type === "settleReservation" ? { reservation: event.reservation } : {})),
     voidReservation: assign(({ context, event }) => {
       if (event.type !== "settleReservation") return {};
       return { voided: [...youngVoided(context, event.now), { reservation: event.reservation, at: event.now }] };
@@ -351,7 +352,7 @@ export const identityMachine = createMachine({
         ],
         delete: { target: "deleted", actions: ["oweDeletion", "die"] },
         settleReservation: [
-          { guard: "usesReservation", actions: ["adoptReservation", { type: "answerSettled", params: { held: true } }] },
+          { guard: "usesReservation", actions: { type: "answerSettled", params: { held: true } } },
           { guard: "voidedFull", actions: { type: "refuse", params: { reason: "STATE_MOVED" } } },
           { actions: ["voidReservation", { type: "answerSettled", params: { held: false } }] },
         ],
