@@ -1,5 +1,7 @@
 // The Redis store when things go wrong: killed, paused, cut, flushed, out of memory, demoted.
 import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
+import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
 import { openRedisStore, type RedisStoreOptions } from "../../src/store/redis/redis-store.ts";
@@ -126,6 +128,7 @@ test.each([
   ["OOM", ["CONFIG", "SET", "maxmemory", "1"], ["CONFIG", "SET", "maxmemory", "0"]],
   ["NOREPLICAS", ["CONFIG", "SET", "min-replicas-to-write", "1"], ["CONFIG", "SET", "min-replicas-to-write", "0"]],
   ["READONLY", ["REPLICAOF", "127.0.0.1", "1"], ["REPLICAOF", "NO", "ONE"]],
+  ["MISCONF", ["BGSAVE"], ["CONFIG", "SET", "stop-writes-on-bgsave-error", "no"]],
 ])(
   "[F14] %s on the batches of several shards: each is refused whole and by itself, then goes on",
   async (code, on, off) => {
@@ -135,7 +138,9 @@ test.each([
     await Promise.all(
       owners.map((owner) => owner.apply({ op: "putPart", actor: ACTOR, name: "a", bytes: bytes("a") })),
     );
+    if (code === "MISCONF") await breakSnapshots(redis);
     await redisCommand(redis.port, on);
+    if (code === "MISCONF") await snapshotFailed(redis);
     const outcomes = await Promise.allSettled(
       owners.map((owner) => owner.commit({ op: "takePart", actor: ACTOR, name: "a" }, ...batch(1))),
     );
@@ -155,6 +160,17 @@ test.each([
     }
   },
 );
+
+/** What a full disk does, without one: a snapshot can't take its place, because a folder stands there. */
+async function breakSnapshots(redis: RedisServer): Promise<void> {
+  await mkdir(path.join(redis.dir, "dump.rdb"));
+  await redisCommand(redis.port, ["CONFIG", "SET", "save", "3600 1000000"]);
+}
+
+async function snapshotFailed(redis: RedisServer): Promise<void> {
+  const status = (): Promise<string> => redisCommand(redis.port, ["INFO", "persistence"]);
+  await expect.poll(status, { timeout: 10_000 }).toContain("rdb_last_bgsave_status:err");
+}
 
 test("[F15] SCRIPT FLUSH under load: scripts are loaded again, no batch is lost, doubled or out of order", async () => {
   const redis = await redisFor();
