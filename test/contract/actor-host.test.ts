@@ -222,7 +222,7 @@ it("[G6] a full mailbox refuses at once, and the rest is served", async () => {
   node.store.hold();
   const calls = Array.from({ length: 12 }, (_, n) => call(node.host, client, setTags(String(n))));
   const early = await Promise.race([calls.at(-1), breathe(20)]);
-  expect(early === undefined ? undefined : reasonOf(early as Outcome)).toBe("MAILBOX_FULL");
+  expect(early === undefined ? undefined : reasonOf(early)).toBe("MAILBOX_FULL");
   node.store.release();
   const reasons = (await Promise.all(calls)).map(reasonOf);
   expect(reasons.filter((reason) => reason === "MAILBOX_FULL").length).toBeGreaterThan(0);
