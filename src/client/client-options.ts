@@ -8,6 +8,8 @@ export interface ConnectOptions {
   readonly token: string;
   /** For how long `connect` tries to reach a server, milliseconds. */
   readonly connectTimeoutMs?: number;
+  /** For how long one server may take to answer the upgrade, and then to send WELCOME, milliseconds. */
+  readonly handshakeTimeoutMs?: number;
   /** Default for how long a call may take, retries and reconnects included, milliseconds. */
   readonly ttlMs?: number;
   /** Unanswered requests at once; the server's `inFlightMax` lowers it. */
@@ -43,6 +45,7 @@ export interface ClientSettings {
   readonly urls: readonly string[];
   readonly token: string;
   readonly connectTimeoutMs: number;
+  readonly handshakeTimeoutMs: number;
   readonly ttlMs: number;
   readonly inFlightMax: number;
   readonly waitingMax: number;
@@ -61,6 +64,7 @@ export function clientSettings(options: ConnectOptions): ClientSettings {
     urls: given.map(socketUrl),
     token: options.token,
     connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
+    handshakeTimeoutMs: options.handshakeTimeoutMs ?? 10_000,
     ttlMs: options.ttlMs ?? 30_000,
     inFlightMax: options.inFlightMax ?? 1024,
     waitingMax: options.waitingMax ?? 65_536,

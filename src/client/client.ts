@@ -118,8 +118,8 @@ export class Client {
   /** Opens a subscription. Its queue holds at most what `messages` and `bytes` allow. */
   subscribe(window: Partial<CreditWindow> = {}): Subscription {
     const subscription = new Subscription(this.#subscriptionChannel(), {
-      messages: window.messages ?? 256,
-      bytes: window.bytes ?? 1_048_576,
+      messages: Math.max(1, window.messages ?? 256),
+      bytes: Math.max(1, window.bytes ?? 1_048_576),
     });
     if (this.#ended !== undefined) {
       subscription.ended(this.#ended);

@@ -34,7 +34,6 @@ export interface ConnectionHandler {
 /** A pong may take so long, or as long as the server's heartbeat if that is shorter. */
 const PONG_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 2000;
-const HANDSHAKE_TIMEOUT_MS = 10_000;
 const DECODE_LIMITS = { depthMax: 24, elementsMax: 4_000_000 };
 
 interface Session {
@@ -95,9 +94,13 @@ export class Connection {
       headers: { authorization: `Bearer ${this.#settings.token}` },
       perMessageDeflate: false,
       maxPayload: this.#settings.messageBytesMax,
-      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      handshakeTimeout: this.#settings.handshakeTimeoutMs,
     });
     this.#socket = socket;
+    socket.on("open", () => {
+      // A server that takes connections and says nothing is as good as none.
+      this.#timer = setTimeout(() => socket.terminate(), this.#settings.handshakeTimeoutMs);
+    });
     socket.on("unexpected-response", (_request, response) => {
       response.resume();
       this.#lastFailure = `HTTP ${response.statusCode ?? 0}`;
@@ -159,6 +162,7 @@ export class Connection {
   }
 
   #opened(welcome: Welcome): void {
+    clearTimeout(this.#timer);
     const now = performance.now();
     this.#session = { welcome, served: false, heardAt: now, draining: false };
     this.#writer = new FrameWriter(this.#socket as WebSocket, {

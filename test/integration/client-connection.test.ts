@@ -60,6 +60,15 @@ describe("connecting", () => {
     }
   });
 
+  test("[C4] does not wait for WELCOME for ever", async ({ server, connected }) => {
+    server.greeting = "nothing";
+    const connecting = connected({ handshakeTimeoutMs: 200 });
+    await server.session();
+    server.greeting = undefined;
+    await connecting;
+    expect(server.upgrades).toBe(2);
+  });
+
   test("[C5] answers PING, and gives up a server that is silent", async ({ server, connected }) => {
     server.limits = { ...server.limits, heartbeatMs: 100 };
     await connected();

@@ -100,7 +100,7 @@ export class ScriptedServer {
   readonly refusals: { readonly status: number; readonly retryAfter?: number }[] = [];
   limits: SessionLimits = defaultLimits;
   /** Sent in place of WELCOME, when a test wants something else. */
-  greeting: Uint8Array | undefined;
+  greeting: Uint8Array | "nothing" | undefined;
   upgrades = 0;
 
   private constructor() {
@@ -144,7 +144,7 @@ export class ScriptedServer {
   #opened(socket: WebSocket, request: IncomingMessage): void {
     const session = new ScriptedSession(socket, request);
     const welcome = { session: "s", node: "n", version: "0", protocol: "aegis.v1", limits: this.limits };
-    session.send(this.greeting ?? encodeWelcome(welcome));
+    if (this.greeting !== "nothing") session.send(this.greeting ?? encodeWelcome(welcome));
     const taker = this.#takers.shift();
     if (taker === undefined) this.#sessions.push(session);
     else taker(session);
