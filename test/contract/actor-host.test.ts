@@ -5,6 +5,7 @@ import type { Outcome } from "../../src/actors/actor-port.ts";
 import { actorKey } from "../../src/actors/actor-address.ts";
 import type { Effect } from "../../src/actors/effects.ts";
 import { machineCatalogue } from "../../src/actors/machine-catalogue.ts";
+import type { ShardClaims } from "../../src/actors/shard-claim.ts";
 import { encodeEnvelope } from "../../src/actors/snapshot.ts";
 import { refuse } from "../../src/protocol/errors.ts";
 import { identityFacts, keyRecord, RETENTION, SETTINGS } from "../support/actor-commands.ts";
@@ -388,7 +389,7 @@ async function neighbourOf(actor: ReturnType<typeof address>, kind: "identity" |
 }
 
 /** Claims that succeed once a shard: a node that nobody lets own anything again. */
-function onlyOnce(claims: { claim: import("../../src/actors/shard-claim.ts").ShardClaims["claim"] }) {
+function onlyOnce(claims: { claim: ShardClaims["claim"] }) {
   const claimed = new Set<number>();
   return {
     claim: (shard: number, signal: AbortSignal) => {

@@ -156,7 +156,7 @@ export class DurableLoad {
     } catch (error) {
       if (!(error instanceof AegisError) || error.reason !== "EPOCH_CONFLICT") throw error;
       const { epoch: current } = error.details as { epoch: bigint };
-      if (this.#epoch < BigInt(current)) this.#epoch = BigInt(current);
+      if (this.#epoch < current) this.#epoch = current;
     }
   }
 
