@@ -31,6 +31,7 @@ import {
   readRecords,
   refused,
   refusedUnlessRemembered,
+  settledInTime,
   type ApplicationRequest,
   type ServicePorts,
 } from "./service-ports.ts";
@@ -93,6 +94,8 @@ export class GroupService {
     };
     const outcome = await ask(this.#ports, request, this.#groups.address(applicationId, info.groupId), command, true);
     if (outcome.kind === "refused") return outcome;
+    // The quota counts what stands in the index, so the next create must find this one there.
+    if (settings.quotas.groups !== null) await settledInTime(outcome, request.deadline);
     return created(outcome, info);
   }
 
@@ -104,7 +107,13 @@ export class GroupService {
     const differs = await this.#differsFromStored(request, params.groupId, head, checked);
     if (differs !== undefined) return differs;
     const command = { type: "putGroupInfo", epoch: String(checked.info.epoch), groupInfo: params.groupInfo };
-    const outcome = await ask(this.#ports, request, this.#groups.address(request.applicationId, params.groupId), command, true);
+    const outcome = await ask(
+      this.#ports,
+      request,
+      this.#groups.address(request.applicationId, params.groupId),
+      command,
+      true,
+    );
     return outcome.kind === "refused" ? outcome : done({});
   }
 
@@ -143,7 +152,12 @@ export class GroupService {
       const group = await this.#follower.at(request.applicationId, head.context, epoch, request.settings);
       if (group === undefined) return refused("EPOCH_PRUNED");
       const total = encodedTreeSize(group.tree);
-      return done({ ratchetTree: encodeTreeSlice(group.tree, from, share), total, epoch, treeHash: group.context.treeHash });
+      return done({
+        ratchetTree: encodeTreeSlice(group.tree, from, share),
+        total,
+        epoch,
+        treeHash: group.context.treeHash,
+      });
     }
     const kept = head.context.trees.find((tree) => tree.epoch === String(epoch));
     const slice =
@@ -165,16 +179,24 @@ export class GroupService {
       limit: limit + 1,
       ...(after === "" ? {} : { after: `${prefix}${after}` }),
     });
-    const listed = parts.slice(0, limit).map(({ name, bytes }) =>
-      prefix === "leaf/" ? (decode(bytes) as OwnedLeaf) : { clientId: name.slice(prefix.length) },
+    const listed = parts
+      .slice(0, limit)
+      .map(({ name, bytes }) =>
+        prefix === "leaf/" ? (decode(bytes) as OwnedLeaf) : { clientId: name.slice(prefix.length) },
+      );
+    const identities = await this.#groups.identities(
+      request.applicationId,
+      listed.map(({ clientId }) => clientId ?? ""),
     );
-    const identities = await this.#groups.identities(request.applicationId, listed.map(({ clientId }) => clientId ?? ""));
     const members = listed.map((member, n) => {
       const identity = identities[n]?.identity;
       return { ...member, handle: identity?.handle, notAfter: identity?.notAfter };
     });
     const last = parts[limit - 1]?.name.slice(prefix.length);
-    return done({ members, ...(parts.length > limit && last !== undefined ? { cursor: makeCursor("members", last) } : {}) });
+    return done({
+      members,
+      ...(parts.length > limit && last !== undefined ? { cursor: makeCursor("members", last) } : {}),
+    });
   }
 
   async list(request: ApplicationRequest, { clientId }: Params<"group.list">): Promise<Answer> {
@@ -186,7 +208,9 @@ export class GroupService {
     const parts = await store.listParts(shard, actor, { prefix: membershipPart(""), limit: GROUPS_LISTED_MAX });
     const addresses = parts.map(({ bytes }) => this.#groups.address(applicationId, bytes));
     const records = await readRecords<GroupContext>(store, addresses);
-    const heads = await Promise.all(addresses.map((address) => store.readStreamHead(placeOf(store, address).shard, placeOf(store, address).actor)));
+    const heads = await Promise.all(
+      addresses.map((address) => store.readStreamHead(placeOf(store, address).shard, placeOf(store, address).actor)),
+    );
     const groups = records.flatMap((record, n) => {
       // A group that was deleted tells nobody one by one.
       if (record === undefined || record.state === "closed") return [];
@@ -201,14 +225,28 @@ export class GroupService {
     const wide = widened(request.settings, settings);
     if (wide !== undefined) return refused("SETTING_WIDENED", { details: { setting: wide } });
     const command = { type: "update", settings, governed: request.settings };
-    const outcome = await ask(this.#ports, request, this.#groups.address(request.applicationId, groupId), command, true);
+    const outcome = await ask(
+      this.#ports,
+      request,
+      this.#groups.address(request.applicationId, groupId),
+      command,
+      true,
+    );
     return outcome.kind === "refused" ? outcome : done(outcome.value as object);
   }
 
   async delete(request: ApplicationRequest, { groupId }: Params<"group.delete">): Promise<Answer> {
     const command = { type: "delete", governed: request.settings };
-    const outcome = await ask(this.#ports, request, this.#groups.address(request.applicationId, groupId), command, true);
-    return outcome.kind === "refused" ? outcome : done({});
+    const outcome = await ask(
+      this.#ports,
+      request,
+      this.#groups.address(request.applicationId, groupId),
+      command,
+      true,
+    );
+    if (outcome.kind === "refused") return outcome;
+    if (request.settings.quotas.groups !== null) await settledInTime(outcome, request.deadline);
+    return done({});
   }
 
   /** Who the members are at the beginning, and that the application has room for them. */
@@ -241,12 +279,14 @@ export class GroupService {
       if (client === undefined) return refused("AS_MISMATCH");
     }
     if (tree === undefined) {
-      if (tracking === "full") return broken("TREE_INVALID", "TREE_MISSING", "12.4.3.3", "full tracking begins with the tree");
+      if (tracking === "full")
+        return broken("TREE_INVALID", "TREE_MISSING", "12.4.3.3", "full tracking begins with the tree");
       return { kind: "members", members: as === undefined ? [] : [as], full: undefined };
     }
     const leaves = await this.#ownedLeaves(request, tree.tree);
     const members = leaves.flatMap(({ clientId }) => clientId ?? []);
-    if (as !== undefined && leaves.find(({ leaf }) => leaf === info.signer)?.clientId !== as) return refused("AS_MISMATCH");
+    if (as !== undefined && leaves.find(({ leaf }) => leaf === info.signer)?.clientId !== as)
+      return refused("AS_MISMATCH");
     if (tracking === "ordering") return { kind: "members", members: [...new Set(members)], full: undefined };
     const snapshot = await this.#full.open(request, info, tree.tree);
     if (snapshot.kind === "refused") return snapshot;
@@ -279,8 +319,10 @@ export class GroupService {
     head: GroupHead,
     { info }: CheckedGroupInfo,
   ): Promise<Refused | undefined> {
-    if (!equalBytes(info.groupId, groupId)) return broken("GROUP_INFO_INVALID", "GROUP_INFO_CONTEXT", "12.4.3", "it is another group's");
-    if (String(info.epoch) !== head.context.epoch) return broken("GROUP_INFO_INVALID", "GROUP_INFO_CONTEXT", "12.4.3", "it is not of the current epoch");
+    if (!equalBytes(info.groupId, groupId))
+      return broken("GROUP_INFO_INVALID", "GROUP_INFO_CONTEXT", "12.4.3", "it is another group's");
+    if (String(info.epoch) !== head.context.epoch)
+      return broken("GROUP_INFO_INVALID", "GROUP_INFO_CONTEXT", "12.4.3", "it is not of the current epoch");
     if (head.context.tracking === "full") return this.#full.matchGroupInfo(request, head, info);
     const tree = await this.#groups.currentTree(request.applicationId, head);
     const signature = tree === undefined ? undefined : await checkSignedBy(info, tree);
