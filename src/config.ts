@@ -95,7 +95,12 @@ export const SERVER_SETTINGS = {
     "no",
     "The operator answers for Redis keeping the durability level, where its configuration can't be read (CONFIG is often off in hosted Redis).",
   ),
-  redisCaFile: text(/^.+$/s, "a path", undefined, "PEM file of the authority that signed a rediss:// server's certificate."),
+  redisCaFile: text(
+    /^.+$/s,
+    "a path",
+    undefined,
+    "PEM file of the authority that signed a rediss:// server's certificate.",
+  ),
   shards: wholeNumber(
     "shards",
     1,
