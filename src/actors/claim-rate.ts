@@ -28,7 +28,8 @@ export function overRate(directory: Directory, requester: string, now: number, c
 /** The writes that count one claim. */
 export function countClaim(directory: Directory, requester: string, now: number): Effect[] {
   const window = windowOf(directory, requester, now);
-  const effects: Effect[] = window === undefined ? dropSome(directory, now) : [{ type: "deletePart", name: window.name }];
+  const effects: Effect[] =
+    window === undefined ? dropSome(directory, now) : [{ type: "deletePart", name: window.name }];
   const { since, claims } = window ?? { since: now, claims: 0 };
   effects.push({ type: "putPart", name: `rate/${requester}/${String(since)}/${String(claims + 1)}`, bytes: EMPTY });
   return effects;

@@ -22,7 +22,13 @@ export type Effect =
   | { readonly type: "forget"; readonly key: string }
   /** A message to another actor, delivered until it has it durably, applied there once (G8). */
   | { readonly type: "tell"; readonly to: ActorAddress; readonly command: Command }
-  | { readonly type: "indexTags"; readonly clientId: string; readonly version: number; readonly tags: readonly string[]; readonly removed: readonly string[] }
+  | {
+      readonly type: "indexTags";
+      readonly clientId: string;
+      readonly version: number;
+      readonly tags: readonly string[];
+      readonly removed: readonly string[];
+    }
   /** The back-end's own Remove proposals are due in this group, newly signed for its present epoch (M6). */
   | { readonly type: "proposeRemovals"; readonly groupId: Uint8Array }
   /** Everything of an application is removed from the store. */

@@ -6,18 +6,12 @@ import type { GroupSettings } from "../protocol/schemas/application.ts";
 import type { Reason } from "../protocol/reasons.ts";
 import type { Effect, TurnFacts } from "./effects.ts";
 import type { GovernedBy } from "./group-settings.ts";
+import { commit, commitRefusal, create } from "./group-commit.ts";
+import { epochConflict, log } from "./group-log.ts";
+import { removeClient } from "./group-membership.ts";
+import { messageRefusal, proposalRefusal, propose, send } from "./group-messages.ts";
 import {
-  commit,
-  commitRefusal,
-  create,
-  epochConflict,
   GROUP_INFO_PART,
-  log,
-  messageRefusal,
-  proposalRefusal,
-  propose,
-  removeClient,
-  send,
   type CreateCommand,
   type GroupContext,
   type RemoveClientCommand,
@@ -116,7 +110,9 @@ function close(context: GroupContext, event: Extract<Event, { type: "delete" }>)
 function treesTimer(context: GroupContext, facts: TurnFacts): Effect | undefined {
   // What the group needs as it stands never expires, so it must not ring either.
   const past =
-    context.tracking === "full" ? context.trees.slice(0, -1) : context.trees.filter((tree) => tree.epoch !== context.epoch);
+    context.tracking === "full"
+      ? context.trees.slice(0, -1)
+      : context.trees.filter((tree) => tree.epoch !== context.epoch);
   const until = past.map((tree) => tree.keepUntil ?? Infinity);
   const soonest = Math.min(...until, Infinity);
   if (soonest === Infinity) return undefined;

@@ -24,7 +24,12 @@ export type HandleCommand =
   /** Of one reservation only: a release on its way must not undo a later reservation by the same client. */
   | { readonly type: "release"; readonly clientId: string; readonly reservation: string }
   /** `under`: the reservation under which its holder will release it. */
-  | { readonly type: "reservationSettled"; readonly reservation: string; readonly held: boolean; readonly under?: string }
+  | {
+      readonly type: "reservationSettled";
+      readonly reservation: string;
+      readonly held: boolean;
+      readonly under?: string;
+    }
   | TimerCommand;
 
 /** Longer than any request may live: whoever reserved has given up by then. */
@@ -57,17 +62,26 @@ const { createMachine } = setup({
     holdUnder: assign(({ context, event }) =>
       event.type === "reservationSettled" ? { ...context, reservation: event.under ?? event.reservation } : context,
     ),
-    become: assign(({ context }) => ({ ...context, ...(context.clientId === undefined ? {} : { lastClientId: context.clientId }) })),
+    become: assign(({ context }) => ({
+      ...context,
+      ...(context.clientId === undefined ? {} : { lastClientId: context.clientId }),
+    })),
     answerHolder: emit(({ context }): Effect => ({
       type: "reply",
       value: { clientId: context.clientId, reservation: context.reservation },
     })),
-    armSettling: emit(({ event }): Effect => ({ type: "setTimer", name: SETTLE_TIMER, at: event.now + SETTLE_AFTER_MS })),
+    armSettling: emit(({ event }): Effect => ({
+      type: "setTimer",
+      name: SETTLE_TIMER,
+      at: event.now + SETTLE_AFTER_MS,
+    })),
     disarmSettling: emit((): Effect => ({ type: "clearTimer", name: SETTLE_TIMER })),
     askIdentity: emit(({ context }): Effect => ({
       type: "tell",
       to: identityOf(context),
-      command: { type: "settleReservation", reservation: context.reservation, handleId: context.id } as { type: string },
+      command: { type: "settleReservation", reservation: context.reservation, handleId: context.id } as {
+        type: string;
+      },
     })),
     forgetCreate: emit(({ context }): Effect => ({ type: "forget", key: context.key ?? "" })),
     refuseTaken: emit((): Effect => ({ type: "refuse", refusal: refuse("HANDLE_TAKEN") })),

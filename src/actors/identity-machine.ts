@@ -60,7 +60,12 @@ export interface TagChange {
 }
 
 export type IdentityCommand =
-  | { readonly type: "create"; readonly reservation: string; readonly identity: IdentityFacts; readonly tags: readonly string[] }
+  | {
+      readonly type: "create";
+      readonly reservation: string;
+      readonly identity: IdentityFacts;
+      readonly tags: readonly string[];
+    }
   | {
       readonly type: "update";
       readonly identity?: IdentityFacts;
@@ -162,15 +167,22 @@ function updateEffects(before: IdentityContext, event: Extract<Event, { type: "u
   effects.push(historyPart(before, event.now));
   if (old !== undefined && old.handleId !== identity.handleId) {
     effects.push(
-      tell(handleAddress(before, identity.handleId), { type: "hold", clientId: before.id, reservation: event.reservation }),
+      tell(handleAddress(before, identity.handleId), {
+        type: "hold",
+        clientId: before.id,
+        reservation: event.reservation,
+      }),
       tell(handleAddress(before, old.handleId), releaseOf(before)),
     );
   }
   effects.push(
-    tell({ applicationId: before.applicationId, kind: "keyPool", id: before.id }, {
-      type: "changeIdentity",
-      identityVersion: before.identityVersion + 1,
-    }),
+    tell(
+      { applicationId: before.applicationId, kind: "keyPool", id: before.id },
+      {
+        type: "changeIdentity",
+        identityVersion: before.identityVersion + 1,
+      },
+    ),
   );
   return effects;
 }
@@ -244,7 +256,13 @@ const { createMachine } = setup({
     update: assign((args) => updatedContext(args)),
     announceIdentity: enqueueActions(({ context, event, enqueue }) => {
       if (event.type !== "update") return;
-      const step = withEvent(context.inbox, "identity.updated", { version: context.version }, event.retention, event.now);
+      const step = withEvent(
+        context.inbox,
+        "identity.updated",
+        { version: context.version },
+        event.retention,
+        event.now,
+      );
       enqueue.assign({ inbox: step.inbox });
       for (const effect of step.effects) enqueue.emit(effect);
     }),
@@ -295,7 +313,10 @@ const { createMachine } = setup({
       enqueue.assign({ inbox: step.inbox });
       for (const effect of step.effects) enqueue.emit(effect);
     }),
-    answerAcknowledged: emit(({ context }): Effect => ({ type: "reply", value: { offset: context.inbox.acknowledged } })),
+    answerAcknowledged: emit(({ context }): Effect => ({
+      type: "reply",
+      value: { offset: context.inbox.acknowledged },
+    })),
     refuse: emit((_, params: { reason: Parameters<typeof refuse>[0] }): Effect => ({
       type: "refuse",
       refusal: refuse(params.reason),
@@ -345,7 +366,10 @@ export const identityMachine = createMachine({
           { guard: "otherVersion", actions: "refuseVersion" },
           { guard: "judgedOtherIdentity", actions: { type: "refuse", params: { reason: "STATE_MOVED" } } },
           { guard: "tooManyTags", actions: { type: "refuse", params: { reason: "TAGS_LIMIT" } } },
-          { guard: and(["changesIdentity", "notSuccessor"]), actions: { type: "refuse", params: { reason: "NOT_SUCCESSOR" } } },
+          {
+            guard: and(["changesIdentity", "notSuccessor"]),
+            actions: { type: "refuse", params: { reason: "NOT_SUCCESSOR" } },
+          },
           { guard: "voidedReservation", actions: { type: "refuse", params: { reason: "RESERVATION_EXPIRED" } } },
           { guard: "changesIdentity", actions: ["oweUpdate", "update", "announceIdentity", "answerRecord"] },
           { actions: ["oweUpdate", "update", "answerRecord"] },

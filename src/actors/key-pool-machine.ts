@@ -53,7 +53,9 @@ export type KeyPoolCommand =
 
 type Event = WithFacts<KeyPoolCommand>;
 type Claim = Extract<Event, { type: "claim" }>;
-type Choice = { readonly kind: "once" | "last"; readonly queued: QueuedPackage } | { readonly kind: "none"; readonly reason: Reason };
+type Choice =
+  | { readonly kind: "once" | "last"; readonly queued: QueuedPackage }
+  | { readonly kind: "none"; readonly reason: Reason };
 
 const EXPIRY_TIMER = "expiry";
 

@@ -120,7 +120,11 @@ class Publishing {
   }
 
   finish(): { effects: readonly Effect[]; names: readonly string[] } {
-    const value = { accepted: this.#accepted, rejected: this.#rejected.sort((a, b) => a.index - b.index), available: this.#available() };
+    const value = {
+      accepted: this.#accepted,
+      rejected: this.#rejected.sort((a, b) => a.index - b.index),
+      available: this.#available(),
+    };
     this.#effects.push({ type: "reply", value });
     return { effects: this.#effects, names: [...this.#names] };
   }
@@ -129,7 +133,10 @@ class Publishing {
   #available(): object[] {
     const { labelHex, now } = this.#event;
     const queues = new Map<number, number>();
-    const queued = usableIn([...this.#names].filter((name) => name.startsWith("once/")), now);
+    const queued = usableIn(
+      [...this.#names].filter((name) => name.startsWith("once/")),
+      now,
+    );
     for (const { ciphersuite, labelHex: own } of queued) {
       if (own === labelHex) queues.set(ciphersuite, (queues.get(ciphersuite) ?? 0) + 1);
     }

@@ -23,7 +23,10 @@ export function queuePrefix(kind: QueueKind, ciphersuite: number, labelHex: stri
   return `${kind}/${String(ciphersuite)}/${labelHex}/`;
 }
 
-export function packageName(kind: QueueKind, { ciphersuite, labelHex, notAfter, refHex, keyHashes }: Omit<QueuedPackage, "name">): string {
+export function packageName(
+  kind: QueueKind,
+  { ciphersuite, labelHex, notAfter, refHex, keyHashes }: Omit<QueuedPackage, "name">,
+): string {
   return `${queuePrefix(kind, ciphersuite, labelHex)}${paddedTime(notAfter)}/${refHex}/${keyHashes.join("/")}`;
 }
 

@@ -53,7 +53,9 @@ export class SingleNode {
     while (performance.now() < end) {
       await new Promise((resolve) => setTimeout(resolve, silenceMs / 8));
       const now = await this.#options.store.readNodes();
-      const moved = now.find((node) => !before.some((old) => old.nodeId === node.nodeId && old.counter === node.counter));
+      const moved = now.find(
+        (node) => !before.some((old) => old.nodeId === node.nodeId && old.counter === node.counter),
+      );
       if (moved !== undefined) return moved;
     }
     return undefined;

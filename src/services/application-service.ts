@@ -69,7 +69,11 @@ export class ApplicationService implements Authenticator {
     const after = readCursor("applications", cursor);
     if (after === undefined) return refused("CURSOR_INVALID");
     const { shard, actor } = placeOf(store, REGISTRY);
-    const query = { prefix: "application/", limit: limit + 1, ...(after === "" ? {} : { after: applicationPart(after) }) };
+    const query = {
+      prefix: "application/",
+      limit: limit + 1,
+      ...(after === "" ? {} : { after: applicationPart(after) }),
+    };
     const parts = await store.listParts(shard, actor, query);
     const applications = parts.slice(0, limit).map(({ bytes }) => decode(bytes) as ListedApplication);
     const last = applications.at(-1);
@@ -184,7 +188,11 @@ export class ApplicationService implements Authenticator {
   /** Written at the handshake only; a failure costs the operator a date, never the caller a session. */
   #noteUse(ports: ServicePorts, applicationId: string, keyId: string): void {
     const deadline = performance.now() + 5_000;
-    void ports.actors.call({ to: applicationAddress(applicationId), command: { type: "noteUse", keyId } as { type: string }, deadline });
+    void ports.actors.call({
+      to: applicationAddress(applicationId),
+      command: { type: "noteUse", keyId } as { type: string },
+      deadline,
+    });
   }
 
   async #record(applicationId: string): Promise<{ name: string; settings: Settings } | undefined> {

@@ -37,26 +37,12 @@ import { broken, malformedBytes, splitWelcomes } from "./group-checks.ts";
 import type { ExternalSenders } from "./external-senders.ts";
 import type { GroupDirectory, GroupHead } from "./group-directory.ts";
 import type { GroupFollower } from "./group-follower.ts";
+import { LeafClients, type EnteringLeaf, type JudgedClients } from "./leaf-clients.ts";
 import { providerOf } from "./identity-provider-choice.ts";
 import { placeOf, refused, type ApplicationRequest, type ServicePorts } from "./service-ports.ts";
 import type { JudgedCommit, JudgedProposal, Tracking } from "./tracking.ts";
 
 type CommitParams = Params<"group.commit">;
-
-interface EnteringLeaf extends OwnedLeaf {
-  /** Of Adds; an external joiner has none. */
-  readonly keyPackageRef: Uint8Array | undefined;
-}
-
-/** Whose the leaves are that a commit touches. */
-interface JudgedClients {
-  readonly kind: "clients";
-  /** Client of the committer's leaf; undefined: a stranger's. */
-  readonly committer: string | undefined;
-  readonly entered: readonly EnteringLeaf[];
-  /** Clients that are members no more. */
-  readonly removed: readonly string[];
-}
 
 /** A snapshot is written once the journal is as long as the tree, and long enough to matter. */
 const JOURNAL_BYTES_MIN = 65_536;
@@ -66,6 +52,7 @@ export class FullTracking implements Tracking {
   readonly #ports: ServicePorts;
   readonly #groups: GroupDirectory;
   readonly #follower: GroupFollower;
+  readonly #clients: LeafClients;
   readonly #senders: ExternalSenders;
   readonly #judge: Judge;
 
@@ -78,6 +65,7 @@ export class FullTracking implements Tracking {
     judge: Judge = new Judge(),
   ) {
     this.#ports = ports;
+    this.#clients = new LeafClients(ports, groups);
     this.#senders = senders;
     this.#groups = groups;
     this.#follower = follower;
@@ -115,7 +103,7 @@ export class FullTracking implements Tracking {
     if (passed !== undefined) return passed;
     const beside = await this.#checkBeside(followed, params);
     if (beside !== undefined) return beside;
-    const clients = await this.#judgeClients(request, head.context, followed.facts);
+    const clients = await this.#clients.judge(request, head.context, followed.facts);
     if (clients.kind === "refused") return clients;
     if (params.as !== undefined && clients.committer !== params.as) return refused("AS_MISMATCH");
     return this.#judged(request, params, head.context, followed, clients);
@@ -132,22 +120,24 @@ export class FullTracking implements Tracking {
     const { sender } = proposal;
     const outcome = await checkProposal(group, proposal, this.#terms(request));
     if (outcome.kind === "refused") return brokenRule("PROPOSAL_INVALID", outcome);
-    const owner = sender.type === "member" ? (await this.#owners(request, context, [sender.leaf]))[0] : undefined;
+    const owner =
+      sender.type === "member" ? (await this.#clients.owners(request, context, [sender.leaf]))[0] : undefined;
     if (as !== undefined && owner !== as) return refused("AS_MISMATCH");
     return { kind: "judged", sender: named(sender, owner), proposalRef: outcome.ref };
   }
 
   /** Who sent a PrivateMessage only members can tell; that `as` is one of them can be told here. */
-  async send(
-    request: ApplicationRequest,
-    { as, groupId }: Params<"group.send">,
-  ): Promise<Refused | undefined> {
+  async send(request: ApplicationRequest, { as, groupId }: Params<"group.send">): Promise<Refused | undefined> {
     if (as === undefined || (await this.#groups.isMember(request.applicationId, groupId, as))) return undefined;
     return refused("AS_MISMATCH");
   }
 
   /** A GroupInfo of the current epoch by any member: equal in context and confirmation tag (M3). */
-  async matchGroupInfo(request: ApplicationRequest, { context }: GroupHead, info: GroupInfo): Promise<Refused | undefined> {
+  async matchGroupInfo(
+    request: ApplicationRequest,
+    { context }: GroupHead,
+    info: GroupInfo,
+  ): Promise<Refused | undefined> {
     const group = await this.#follower.current(request.applicationId, context, request.settings);
     const refusal = await matchGroupInfo(group, info, undefined, this.#judge);
     return refusal === undefined ? undefined : brokenRule("GROUP_INFO_INVALID", refusal);
@@ -165,7 +155,8 @@ export class FullTracking implements Tracking {
     const added: SubmitCommitCommand["added"][number][] = [];
     const undelivered: JudgedCommit["undelivered"][number][] = [];
     for (const { clientId, keyPackageRef } of entered) {
-      const addressed = keyPackageRef === undefined ? undefined : welcomes.byRef.get(Buffer.from(keyPackageRef).toString("hex"));
+      const addressed =
+        keyPackageRef === undefined ? undefined : welcomes.byRef.get(Buffer.from(keyPackageRef).toString("hex"));
       if (clientId === undefined) undelivered.push(...(addressed === undefined ? [] : [addressed]));
       else added.push(addressed === undefined ? { clientId } : { clientId, ...addressed });
     }
@@ -233,93 +224,6 @@ export class FullTracking implements Tracking {
     return refusal === undefined ? undefined : brokenRule("WELCOME_MISMATCH", refusal);
   }
 
-  /** M5: whose the leaves are that enter or change their credential, and that no client has two. */
-  async #judgeClients(
-    request: ApplicationRequest,
-    context: GroupContext,
-    facts: CommitFacts,
-  ): Promise<JudgedClients | Refused> {
-    const entered = await this.#enteringClients(request, facts);
-    if (!Array.isArray(entered)) return entered;
-    const changed = await this.#checkChanged(request, context, facts);
-    if (changed !== undefined) return changed;
-    const left = facts.left.map(({ leafIndex }) => leafIndex);
-    const leftOwners = await this.#owners(request, context, left);
-    const doubled = await this.#memberTwice(request, context, entered, new Set(leftOwners));
-    if (doubled !== undefined) return doubled;
-    const [standing] = facts.external ? [] : await this.#owners(request, context, [facts.committer]);
-    const committer = facts.external ? entered.find(({ leaf }) => leaf === facts.committer)?.clientId : standing;
-    if (facts.resynced !== undefined && leftOwners[left.indexOf(facts.resynced.leafIndex)] !== committer) {
-      const rule = "a joiner removes nobody's leaf but its own former one";
-      return broken("COMMIT_INVALID", "RESYNC_CLIENT", "12.4.3.2", rule);
-    }
-    const back = new Set(entered.map(({ clientId }) => clientId));
-    const removed = leftOwners.filter((owner) => owner !== undefined && !back.has(owner)) as string[];
-    return { kind: "clients", committer, entered, removed };
-  }
-
-  async #enteringClients(
-    request: ApplicationRequest,
-    { entered }: CommitFacts,
-  ): Promise<EnteringLeaf[] | Refused> {
-    const clients = await this.#groups.clientsOf(request, entered.map(({ leafNode }) => leafNode.credential));
-    const owned: EnteringLeaf[] = [];
-    for (const [n, { leafIndex, keyPackageRef }] of entered.entries()) {
-      const clientId = clients[n];
-      if (clientId === undefined && !request.settings.strangers) {
-        return broken("COMMIT_INVALID", "LEAF_CLIENT", "PROTOCOL M5", "an entering leaf is no client's current identity");
-      }
-      owned.push({ leaf: leafIndex, keyPackageRef, ...(clientId === undefined ? {} : { clientId }) });
-    }
-    return owned;
-  }
-
-  async #checkChanged(
-    request: ApplicationRequest,
-    context: GroupContext,
-    { changed }: CommitFacts,
-  ): Promise<Refused | undefined> {
-    const renewed = changed.filter(({ before, after }) => !equalBytes(before.credential, after.credential));
-    if (renewed.length === 0) return undefined;
-    const owners = await this.#owners(request, context, renewed.map(({ leafIndex }) => leafIndex));
-    const clients = await this.#groups.clientsOf(request, renewed.map(({ after }) => after.credential));
-    const provider = providerOf(request.settings);
-    const fine = renewed.every(({ before, after }, n) =>
-      owners[n] === undefined
-        ? clients[n] === undefined && provider?.validSuccessor(before.credential, after.credential) === true
-        : owners[n] === clients[n],
-    );
-    if (fine) return undefined;
-    return broken("COMMIT_INVALID", "LEAF_CLIENT", "PROTOCOL M5", "a changed credential is not its client's current identity");
-  }
-
-  async #memberTwice(
-    request: ApplicationRequest,
-    context: GroupContext,
-    entered: readonly EnteringLeaf[],
-    left: ReadonlySet<string | undefined>,
-  ): Promise<Refused | undefined> {
-    const clients = entered.flatMap(({ clientId }) => clientId ?? []);
-    const groupId = Buffer.from(context.groupId, "base64");
-    const { shard, actor } = placeOf(this.#ports.store, this.#groups.address(request.applicationId, groupId));
-    const parts = await this.#ports.store.readParts(shard, actor, clients.map(memberPart));
-    const there = clients.some((clientId, n) => parts[n] !== undefined && !left.has(clientId));
-    if (!there && new Set(clients).size === clients.length) return undefined;
-    return broken("COMMIT_INVALID", "ONE_LEAF_A_CLIENT", "PROTOCOL M5", "a client would have two leaves");
-  }
-
-  async #owners(
-    { applicationId }: ApplicationRequest,
-    context: GroupContext,
-    leaves: readonly number[],
-  ): Promise<(string | undefined)[]> {
-    if (leaves.length === 0) return [];
-    const groupId = Buffer.from(context.groupId, "base64");
-    const { shard, actor } = placeOf(this.#ports.store, this.#groups.address(applicationId, groupId));
-    const parts = await this.#ports.store.readParts(shard, actor, leaves.map(leafPart));
-    return parts.map((bytes) => (bytes === undefined ? undefined : (decode(bytes) as OwnedLeaf).clientId));
-  }
-
   async #proposals(request: ApplicationRequest, context: GroupContext): Promise<ReadonlyMap<string, SentProposal>> {
     const proposals = new Map<string, SentProposal>();
     if (context.proposals === 0) return proposals;
@@ -384,4 +288,3 @@ function snapshotOf(group: PublicGroup): NewSnapshot {
     confirmationTag: group.confirmationTag,
   };
 }
-

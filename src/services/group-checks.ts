@@ -91,7 +91,12 @@ export function splitWelcomes(welcomes: readonly Uint8Array[], ciphersuite: numb
     const decoded = readWelcome(bytes);
     if (decoded.kind === "malformed") return malformedBytes("WELCOME_MISMATCH", decoded);
     if (decoded.value.ciphersuite !== ciphersuite) {
-      return broken("WELCOME_MISMATCH", "WELCOME_CIPHERSUITE", "12.4.3.1", "the Welcome is not of the group's ciphersuite");
+      return broken(
+        "WELCOME_MISMATCH",
+        "WELCOME_CIPHERSUITE",
+        "12.4.3.1",
+        "the Welcome is not of the group's ciphersuite",
+      );
     }
     for (const { keyPackageRef } of decoded.value.secrets) {
       const ref = Buffer.from(keyPackageRef).toString("hex");

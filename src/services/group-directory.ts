@@ -120,7 +120,10 @@ export class GroupDirectory {
     const addresses = ids.map((id) => ({ applicationId, kind: "handle" as const, id: id ?? "" }));
     const handles = await readRecords<HandleContext>(this.#ports.store, addresses);
     const clients = handles.map((handle) => handle?.context.clientId);
-    const identities = await this.identities(applicationId, clients.map((clientId) => clientId ?? ""));
+    const identities = await this.identities(
+      applicationId,
+      clients.map((clientId) => clientId ?? ""),
+    );
     return identities.map((identity, n) => {
       const encoded = Buffer.from(credentials[n] ?? new Uint8Array(0)).toString("base64");
       return identity?.identity?.credential === encoded ? identity.id : undefined;

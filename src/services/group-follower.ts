@@ -120,7 +120,10 @@ export class GroupFollower {
     const [state] = await this.#ports.store.readParts(shard, actor, [snapshotPart(snapshot.epoch)]);
     const ratchetTree = await this.#groups.treeSlice(applicationId, groupId, snapshot, 0, snapshot.bytes);
     if (state === undefined || ratchetTree === undefined) throw new JournalBroken("a group's snapshot is gone");
-    const { groupContext, confirmationTag } = decode(state) as { groupContext: Uint8Array; confirmationTag: Uint8Array };
+    const { groupContext, confirmationTag } = decode(state) as {
+      groupContext: Uint8Array;
+      confirmationTag: Uint8Array;
+    };
     const loaded = loadPublicGroup({ groupContext, confirmationTag, ratchetTree });
     if (loaded.kind !== "ok") throw new JournalBroken("a group's snapshot can't be read");
     return this.#replayFrom(applicationId, context, loaded.value, target, settings, snapshot.offset);
@@ -183,9 +186,14 @@ async function replayCommit(
   return outcome.group;
 }
 
-function rememberProposal(proposals: Map<string, SentProposal>, body: Uint8Array, ciphersuite: PublicGroup["ciphersuite"]): void {
+function rememberProposal(
+  proposals: Map<string, SentProposal>,
+  body: Uint8Array,
+  ciphersuite: PublicGroup["ciphersuite"],
+): void {
   const message = readGroupMessage((decode(body) as { message: Uint8Array; sender?: LogSender }).message);
-  if (message.kind !== "ok" || message.value.wireFormat !== "public" || message.value.contentType !== "proposal") return;
+  if (message.kind !== "ok" || message.value.wireFormat !== "public" || message.value.contentType !== "proposal")
+    return;
   const { proposal, sender } = message.value;
   const ref = proposalRef(message.value, ciphersuite);
   proposals.set(Buffer.from(ref).toString("hex"), { proposal, sender });

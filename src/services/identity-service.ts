@@ -111,7 +111,9 @@ export class IdentityService {
     const { identity, identitySince } = record.context;
     const { shard, actor } = placeOf(this.#ports.store, this.#address(request, clientId));
     const parts = await this.#ports.store.listParts(shard, actor, { prefix: "history/", limit: HISTORY_MAX });
-    const past = parts.map(({ bytes }) => decode(bytes) as { credential: string; handle: string; from: number; until: number });
+    const past = parts.map(
+      ({ bytes }) => decode(bytes) as { credential: string; handle: string; from: number; until: number },
+    );
     const identities = [
       ...past.filter(({ until }) => until <= identitySince),
       { credential: identity?.credential ?? "", handle: identity?.handle, from: identitySince },
@@ -175,7 +177,12 @@ export class IdentityService {
       return refusedUnlessRemembered(this.#ports, request, client, reason, { details });
     }
     const identity = judged.facts;
-    const facts = { ...command, identity, judgedVersion: record?.context.version, successor: this.#succeeds(request, current, clientIdentity) };
+    const facts = {
+      ...command,
+      identity,
+      judgedVersion: record?.context.version,
+      successor: this.#succeeds(request, current, clientIdentity),
+    };
     if (identity.handleId === current.handleId) return ask(this.#ports, request, client, facts, true);
     const handle = { applicationId: request.applicationId, kind: "handle" as const, id: identity.handleId };
     const proposal = { type: "reserve", clientId, reservation: this.#ports.newId() };

@@ -97,7 +97,8 @@ export class KeyPoolService {
   async remove(request: ApplicationRequest, params: Params<"keyPool.remove">): Promise<Answer> {
     const [record] = await this.#identities(request, [params.clientId]);
     const pool = this.#pool(request, params.clientId);
-    const refs = params.all === true ? "all" : (params.keyPackageRefs ?? []).map((ref) => Buffer.from(ref).toString("hex"));
+    const refs =
+      params.all === true ? "all" : (params.keyPackageRefs ?? []).map((ref) => Buffer.from(ref).toString("hex"));
     const outcome =
       record === undefined
         ? await refusedUnlessRemembered(this.#ports, request, pool, "CLIENT_NOT_FOUND")
@@ -208,7 +209,9 @@ export class KeyPoolService {
     const pool = this.#pool(request, clientId);
     const command = {
       type: "claim",
-      ciphersuites: (params.ciphersuites ?? settings.ciphersuites).filter((suite) => settings.ciphersuites.includes(suite)),
+      ciphersuites: (params.ciphersuites ?? settings.ciphersuites).filter((suite) =>
+        settings.ciphersuites.includes(suite),
+      ),
       labelHex: labelToHex(params.label),
       requester: params.requester ?? session,
       allowLastResort: params.allowLastResort,
@@ -228,7 +231,10 @@ export class KeyPoolService {
 
   async #queues(request: ApplicationRequest, clientId: string): Promise<object[]> {
     const names = await this.#names(request, clientId);
-    const queues = new Map<string, { ciphersuite: number; label: string; available: number; lastResort: boolean; soonestNotAfter?: number }>();
+    const queues = new Map<
+      string,
+      { ciphersuite: number; label: string; available: number; lastResort: boolean; soonestNotAfter?: number }
+    >();
     const now = this.#ports.clock.now();
     for (const { name, ciphersuite, labelHex, notAfter } of usableIn(names, now)) {
       const id = `${String(ciphersuite)}/${labelHex}`;

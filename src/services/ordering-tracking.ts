@@ -83,7 +83,10 @@ export class OrderingTracking implements Tracking {
     const left = new Map(welcomes.byRef);
     const added: SubmitCommitCommand["added"][number][] = [];
     const named = params.added ?? [];
-    const known = await this.#groups.identities(request.applicationId, named.map(({ clientId }) => clientId));
+    const known = await this.#groups.identities(
+      request.applicationId,
+      named.map(({ clientId }) => clientId),
+    );
     for (const [n, { clientId, keyPackageRef }] of named.entries()) {
       if (known[n] === undefined) return refused("CLIENT_NOT_FOUND", { details: { clientId } });
       const ref = Buffer.from(keyPackageRef).toString("hex");

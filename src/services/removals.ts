@@ -45,7 +45,13 @@ export class Removals {
     if (senderIndex === -1) return;
     for (const removed of await this.#leavesToGo(applicationId, groupId)) {
       const { epoch } = group;
-      await this.#submit(applicationId, group, settings, removed, key.signRemove({ groupId, epoch, senderIndex, removed }));
+      await this.#submit(
+        applicationId,
+        group,
+        settings,
+        removed,
+        key.signRemove({ groupId, epoch, senderIndex, removed }),
+      );
     }
   }
 

@@ -77,9 +77,12 @@ export async function refusedUnlessRemembered(
 export async function settledInTime(applied: Applied, deadline: number): Promise<boolean> {
   let alarm: NodeJS.Timeout | undefined;
   const late = new Promise<boolean>((resolve) => {
-    alarm = setTimeout(() => {
-      resolve(false);
-    }, Math.max(deadline - performance.now(), 0));
+    alarm = setTimeout(
+      () => {
+        resolve(false);
+      },
+      Math.max(deadline - performance.now(), 0),
+    );
   });
   const settled = await Promise.race([applied.settled.then(() => true), late]);
   clearTimeout(alarm);
@@ -114,7 +117,11 @@ export async function readRecord<Context>(
 
 /** The actor id of a handle: unique in its domain, and no longer than a hash. */
 export function handleActorId(handle: string, domain: string | undefined): string {
-  return createHash("sha256").update(domain ?? "").update("\0").update(handle).digest("hex");
+  return createHash("sha256")
+    .update(domain ?? "")
+    .update("\0")
+    .update(handle)
+    .digest("hex");
 }
 
 const GROUP_ID_BYTES_READABLE = 64;

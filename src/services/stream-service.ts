@@ -149,7 +149,11 @@ function addressOf(applicationId: string, { kind, id }: StreamName): ActorAddres
   return { applicationId, kind: "group", id: groupActorId(id as Uint8Array) };
 }
 
-function begin(actor: ActorKey, { first, last, lineage }: Bounds, after: StreamPosition | "start" | "now"): ResolvedStream {
+function begin(
+  actor: ActorKey,
+  { first, last, lineage }: Bounds,
+  after: StreamPosition | "start" | "now",
+): ResolvedStream {
   const oldest = first - 1;
   const at = (from: number, reason?: "TRIMMED" | "LINEAGE_CHANGED"): ResolvedStream => ({
     kind: "ok",

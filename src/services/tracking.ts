@@ -40,9 +40,5 @@ export interface Tracking {
     message: GroupMessage,
   ): Promise<JudgedProposal | Refused>;
   /** Whether `as` may send to the group. */
-  send(
-    request: ApplicationRequest,
-    params: Params<"group.send">,
-    head: GroupHead,
-  ): Promise<Refused | undefined>;
+  send(request: ApplicationRequest, params: Params<"group.send">, head: GroupHead): Promise<Refused | undefined>;
 }

@@ -38,7 +38,9 @@ test.each(["lmdb", "redis"])(
     }
     await load.stop();
     await load.check();
-    console.log(`${engine}: ${String(rounds)} kills, ${String(load.answered)} calls answered, ${String(load.unanswered)} not in their time`);
+    console.log(
+      `${engine}: ${String(rounds)} kills, ${String(load.answered)} calls answered, ${String(load.unanswered)} not in their time`,
+    );
     expect(load.unanswered).toBe(0);
     await load.close();
   },

@@ -28,7 +28,9 @@ async function founded(): Promise<Member> {
 }
 
 async function joined(one: Device): Promise<Member> {
-  await expect.poll(async () => (await inboxEvents(app.client, one.clientId)).some(({ type }) => type === "welcome")).toBe(true);
+  await expect
+    .poll(async () => (await inboxEvents(app.client, one.clientId)).some(({ type }) => type === "welcome"))
+    .toBe(true);
   return Member.join(app.client, one);
 }
 
@@ -37,14 +39,24 @@ async function add(by: Member, devices: readonly Device[]): Promise<Member[]> {
   const packages = await Promise.all(devices.map(({ mls }) => mls.createKeyPackage()));
   const pending = await by.group.commit({ add: packages.map(({ message }) => message) });
   const { commit, groupInfo, welcome } = pending;
-  await app.client.group.commit({ groupId: by.groupId, commit, groupInfo, welcomes: welcome === undefined ? [] : [welcome] });
+  await app.client.group.commit({
+    groupId: by.groupId,
+    commit,
+    groupInfo,
+    welcomes: welcome === undefined ? [] : [welcome],
+  });
   pending.accept();
   return Promise.all(devices.map(joined));
 }
 
 async function commit(by: Member, options: Parameters<Member["group"]["commit"]>[0] = {}): Promise<void> {
   const pending = await by.group.commit(options);
-  await app.client.group.commit({ groupId: by.groupId, commit: pending.commit, groupInfo: pending.groupInfo, as: by.device.clientId });
+  await app.client.group.commit({
+    groupId: by.groupId,
+    commit: pending.commit,
+    groupInfo: pending.groupInfo,
+    as: by.device.clientId,
+  });
   pending.accept();
 }
 
@@ -72,7 +84,11 @@ describe("full tracking", () => {
       .toMatchObject({ type: "removed", body: { epoch: 2n } satisfies Partial<InboxEvents["removed"]> });
     const after = await app.client.group.members({ groupId: founder.groupId });
     expect(after.members.map(({ leaf }) => leaf)).toEqual([0, 1, 3]);
-    expect(await app.client.group.get({ groupId: founder.groupId })).toMatchObject({ members: 3, epoch: 2n, tracking: "full" });
+    expect(await app.client.group.get({ groupId: founder.groupId })).toMatchObject({
+      members: 3,
+      epoch: 2n,
+      tracking: "full",
+    });
     await expect.poll(async () => (await app.client.group.list({ clientId: gone.device.clientId })).groups).toEqual([]);
   });
 
@@ -119,7 +135,12 @@ describe("full tracking", () => {
     const refused = await refusal(app.client.group.commit({ groupId, commit: broken, groupInfo: pending.groupInfo }));
     expect(refused).toMatchObject({ reason: "COMMIT_INVALID", details: { rule: expect.any(String) as string } });
     const forOther = await refusal(
-      app.client.group.commit({ groupId, commit: pending.commit, groupInfo: pending.groupInfo, as: other.device.clientId }),
+      app.client.group.commit({
+        groupId,
+        commit: pending.commit,
+        groupInfo: pending.groupInfo,
+        as: other.device.clientId,
+      }),
     );
     expect(forOther.reason).toBe("AS_MISMATCH");
     const without = await refusal(app.client.group.commit({ groupId, commit: pending.commit }));
@@ -144,7 +165,9 @@ describe("full tracking", () => {
     const strange = await founder.group.commit({ add: [stranger.message] });
     const welcomes = strange.welcome === undefined ? [] : [strange.welcome];
     expect(
-      await refusal(app.client.group.commit({ groupId, commit: strange.commit, groupInfo: strange.groupInfo, welcomes })),
+      await refusal(
+        app.client.group.commit({ groupId, commit: strange.commit, groupInfo: strange.groupInfo, welcomes }),
+      ),
     ).toMatchObject({ reason: "COMMIT_INVALID", details: { rule: "LEAF_CLIENT" } });
   });
 
@@ -159,7 +182,12 @@ describe("full tracking", () => {
     const intruder = await outsider.mls.joinExternally(groupInfo, { ratchetTree: tree, resync: false });
     expect(
       await refusal(
-        app.client.group.commit({ groupId, commit: intruder.commit, groupInfo: intruder.groupInfo, as: outsider.clientId }),
+        app.client.group.commit({
+          groupId,
+          commit: intruder.commit,
+          groupInfo: intruder.groupInfo,
+          as: outsider.clientId,
+        }),
       ),
     ).toMatchObject({ reason: "EXTERNAL_JOIN" });
     const back = await lost.mls.joinExternally(groupInfo, { ratchetTree: tree, resync: true });
@@ -177,7 +205,11 @@ describe("full tracking", () => {
       { extensionType: "external_senders", extensionData: own },
     ]);
     const { groupId } = group;
-    await app.client.group.create({ groupInfo: await group.groupInfo(), ratchetTree: group.ratchetTree(), as: one.clientId });
+    await app.client.group.create({
+      groupInfo: await group.groupInfo(),
+      ratchetTree: group.ratchetTree(),
+      as: one.clientId,
+    });
     const founder = new Member(app.client, one, group);
     const [leaving, staying] = (await add(founder, [await device(), await device()])) as [Member, Member];
     await staying.catchUp();

@@ -1,0 +1,138 @@
+// A group's beginning and its commits: one commit an epoch (G1). Pure steps of the group machine.
+import { encode } from "../protocol/codec.ts";
+import { refuse, type Refusal } from "../protocol/errors.ts";
+import type { Effect, TurnFacts } from "./effects.ts";
+import { epochConflict, log, type Logged } from "./group-log.ts";
+import {
+  leafEffects,
+  membersAfter,
+  membershipEffects,
+  putLeaf,
+  putMember,
+  removalEffects,
+  tellMembership,
+} from "./group-membership.ts";
+import { effective } from "./group-settings.ts";
+import {
+  epochMark,
+  GROUP_INFO_PART,
+  type CreateCommand,
+  type GroupContext,
+  type Step,
+  type SubmitCommitCommand,
+} from "./group-state.ts";
+import { keepNewest, snapshotEffects, treeEffects, type KeptTree } from "./group-trees.ts";
+import { GROUPS_LIST } from "./tag-names.ts";
+
+export function create(context: GroupContext, command: CreateCommand & TurnFacts): Step {
+  const { tracking, ciphersuite, epoch, settings, members, memberCount, groupId } = command;
+  const leafOf = new Map((command.full?.leaves ?? []).map(({ clientId, leaf }) => [clientId, leaf]));
+  const effects: Effect[] = members.map((clientId) => putMember(clientId, epoch, leafOf.get(clientId)));
+  effects.push({ type: "putPart", name: GROUP_INFO_PART, bytes: command.groupInfo });
+  for (const clientId of members) effects.push(tellMembership(context, command, groupId, clientId, true));
+  const kept =
+    command.full === undefined
+      ? treeEffects([], epoch, command.tree, false, command.now)
+      : snapshotEffects([], epoch, 0, command.full.snapshot, command.now);
+  effects.push(...(command.full?.leaves ?? []).map(putLeaf));
+  effects.push(
+    { type: "indexTags", clientId: context.id, version: 1, tags: [GROUPS_LIST], removed: [] },
+    ...kept.effects,
+    { type: "reply", value: { epoch: BigInt(epoch), offset: 0 } },
+  );
+  return {
+    context: {
+      groupId,
+      tracking,
+      ciphersuite,
+      epoch,
+      settings,
+      members: memberCount,
+      trees: kept.trees,
+      treeBytes: (command.full?.snapshot ?? command.tree)?.bytes ?? 0,
+    },
+    effects,
+  };
+}
+
+/** Why this commit is refused now; undefined: it is the one that ends the epoch (G1). */
+export function commitRefusal(context: GroupContext, command: SubmitCommitCommand & TurnFacts): Refusal | undefined {
+  const settings = effective(command.governed, context.settings);
+  if (command.epoch !== context.epoch) return epochConflict(context, command.lineage);
+  if (command.external && settings.externalJoin === "none") return refuse("EXTERNAL_JOIN");
+  if (command.external && settings.externalJoin === "members" && !command.resync) return refuse("EXTERNAL_JOIN");
+  if (settings.externalJoin !== "none" && command.groupInfo === undefined) return refuse("GROUP_INFO_REQUIRED");
+  if (membersAfter(context, command) > settings.groupMembersMax) return refuse("MEMBERS_LIMIT");
+  return undefined;
+}
+
+export function commit(context: GroupContext, command: SubmitCommitCommand & TurnFacts): Step {
+  const { message, added, removed, external, now, digest, committer } = command;
+  const epoch = String(BigInt(command.epoch) + 1n);
+  const body = {
+    epoch: BigInt(epoch),
+    message,
+    committer,
+    added: added.map(({ clientId }) => clientId),
+    removed,
+    external,
+  };
+  const logged = log(context, "commit", body, message.length, command);
+  const offset = logged.window.last;
+  const { groupRetention } = effective(command.governed, context.settings);
+  const effects: Effect[] = [
+    ...logged.effects,
+    {
+      type: "putMark",
+      name: epochMark(epoch),
+      bytes: encode({ offset, digest, committer, undelivered: command.undelivered }),
+      expiresAt: now + groupRetention.ms,
+    },
+    ...command.directory.list("proposal/").map((name): Effect => ({ type: "deletePart", name })),
+    ...membershipEffects(context, command, epoch, offset),
+  ];
+  if (command.groupInfo !== undefined) {
+    effects.push({ type: "putPart", name: GROUP_INFO_PART, bytes: command.groupInfo });
+  }
+  effects.push(...leafEffects(command.full), ...removalEffects(context, command));
+  const ended = logReinit({ ...context, window: logged.window }, command);
+  effects.push(...ended.effects);
+  const kept = keptTrees(context, command, epoch, offset);
+  effects.push(...kept.effects, { type: "reply", value: { epoch: BigInt(epoch), offset } });
+  const journalBytes = command.full?.snapshot === undefined ? context.journalBytes + message.length : 0;
+  return {
+    context: {
+      epoch,
+      members: membersAfter(context, command),
+      window: ended.window,
+      trees: kept.trees,
+      proposals: 0,
+      treeBytes: command.full?.treeBytes ?? command.tree?.bytes ?? 0,
+      journalBytes,
+    },
+    effects,
+  };
+}
+
+/** A ReInit ends the group; whoever reads the log learns where it goes on. */
+function logReinit(context: GroupContext, command: SubmitCommitCommand & TurnFacts): Logged {
+  const reinit = command.full?.reinit;
+  if (reinit === undefined) return { window: context.window, effects: [] };
+  return log(context, "reinit", reinit, reinit.groupId.length, command);
+}
+
+function keptTrees(
+  context: GroupContext,
+  { added, tree, full, now, governed }: SubmitCommitCommand & TurnFacts,
+  epoch: string,
+  offset: number,
+): { readonly trees: readonly KeptTree[]; readonly effects: readonly Effect[] } {
+  const welcomed = added.some(({ welcome }) => welcome !== undefined);
+  const keepUntil = now + governed.inboxRetention.ms;
+  if (full === undefined) return treeEffects(context.trees, epoch, tree, welcomed, keepUntil);
+  const kept =
+    full.snapshot === undefined
+      ? { trees: context.trees, effects: [] }
+      : snapshotEffects(context.trees, epoch, offset, full.snapshot, now);
+  return welcomed ? { ...kept, trees: keepNewest(kept.trees, keepUntil) } : kept;
+}

@@ -1,0 +1,105 @@
+// Who is in a group, as parts of the group and as messages to the clients concerned. Pure.
+import { encode } from "../protocol/codec.ts";
+import type { Effect, TurnFacts } from "./effects.ts";
+import type { GovernedBy } from "./group-settings.ts";
+import {
+  leafPart,
+  memberPart,
+  removalPart,
+  type FollowedState,
+  type GroupContext,
+  type OwnedLeaf,
+  type RemoveClientCommand,
+  type Step,
+  type SubmitCommitCommand,
+} from "./group-state.ts";
+
+export function membersAfter(context: GroupContext, command: SubmitCommitCommand): number {
+  if (command.full !== undefined) return command.full.memberCount;
+  if (command.tree !== undefined) return command.tree.members;
+  const joined = command.added.length - (command.resync ? 1 : 0);
+  return Math.max(context.members + joined - command.removed.length, 0);
+}
+
+export function membershipEffects(
+  context: GroupContext,
+  command: SubmitCommitCommand & TurnFacts,
+  epoch: string,
+  offset: number,
+): Effect[] {
+  const { added, removed, lineage } = command;
+  const groupId = Buffer.from(context.groupId, "base64");
+  const treeBytes = command.full?.treeBytes ?? command.tree?.bytes ?? 0;
+  const effects: Effect[] = [];
+  for (const clientId of removed) {
+    effects.push({ type: "deletePart", name: memberPart(clientId) });
+    const event = { type: "removed", body: { groupId, epoch: BigInt(epoch) } };
+    effects.push(tellMembership(context, command, context.groupId, clientId, false, event));
+  }
+  for (const { clientId, keyPackageRef, welcome } of added) {
+    const leaf = command.full?.entered.find((owned) => owned.clientId === clientId)?.leaf;
+    effects.push(putMember(clientId, epoch, leaf));
+    const body = { groupId, epoch: BigInt(epoch), welcome, keyPackageRef, after: { lineage, offset }, treeBytes };
+    const event = welcome === undefined ? undefined : { type: "welcome", body };
+    effects.push(tellMembership(context, command, context.groupId, clientId, true, event));
+  }
+  return effects;
+}
+
+export function leafEffects(full: FollowedState | undefined): Effect[] {
+  if (full === undefined) return [];
+  const entered = new Set(full.entered.map(({ leaf }) => leaf));
+  const left = full.left.filter((leaf) => !entered.has(leaf));
+  return [...left.map((leaf): Effect => ({ type: "deletePart", name: leafPart(leaf) })), ...full.entered.map(putLeaf)];
+}
+
+export function putLeaf({ leaf, clientId }: OwnedLeaf): Effect {
+  return { type: "putPart", name: leafPart(leaf), bytes: encode({ leaf, clientId }) };
+}
+
+/** Proposals end with their epoch: what the commit left in is proposed anew. */
+export function removalEffects(
+  context: GroupContext,
+  { directory, removed, full }: SubmitCommitCommand & TurnFacts,
+): Effect[] {
+  if (full === undefined || full.reinit !== undefined) return [];
+  const gone = removed.map(removalPart).filter((name) => directory.has(name));
+  const effects: Effect[] = gone.map((name) => ({ type: "deletePart", name }));
+  if (directory.count("removal/") > gone.length) effects.push(proposeRemovals(context));
+  return effects;
+}
+
+/** `ordering` tracking can't know whose a leaf is, so it proposes nothing. */
+export function removeClient(context: GroupContext, { clientId }: RemoveClientCommand): Step {
+  if (context.tracking === "ordering") return { context: {}, effects: [] };
+  const part: Effect = { type: "putPart", name: removalPart(clientId), bytes: new Uint8Array(0) };
+  return { context: {}, effects: [part, proposeRemovals(context)] };
+}
+
+function proposeRemovals(context: GroupContext): Effect {
+  return { type: "proposeRemovals", groupId: Buffer.from(context.groupId, "base64") };
+}
+
+export function putMember(clientId: string, epoch: string, leaf: number | undefined): Effect {
+  return { type: "putPart", name: memberPart(clientId), bytes: encode({ since: epoch, leaf }) };
+}
+
+export function tellMembership(
+  context: GroupContext,
+  { governed }: { readonly governed: GovernedBy },
+  groupId: string,
+  clientId: string,
+  member: boolean,
+  event?: { readonly type: string; readonly body: object },
+): Effect {
+  return {
+    type: "tell",
+    to: { applicationId: context.applicationId, kind: "identity", id: clientId },
+    command: {
+      type: "deliver",
+      membership: { groupActorId: context.id, groupId: Buffer.from(groupId, "base64"), member },
+      ...(event === undefined ? {} : { event }),
+      retention: governed.inboxRetention,
+    } as { type: string },
+  };
+}

@@ -1,0 +1,57 @@
+// Proposals and messages of a group: judged by epoch, put into the log. Pure steps of the group machine.
+import { encode } from "../protocol/codec.ts";
+import { refuse, type Refusal } from "../protocol/errors.ts";
+import type { TurnFacts } from "./effects.ts";
+import { epochConflict, log } from "./group-log.ts";
+import { effective } from "./group-settings.ts";
+import {
+  positionOf,
+  type GroupContext,
+  type SendMessageCommand,
+  type Step,
+  type SubmitProposalCommand,
+} from "./group-state.ts";
+
+/** Proposals of one epoch. */
+export const PROPOSALS_MAX = 1024;
+
+export function proposalRefusal(
+  context: GroupContext,
+  command: SubmitProposalCommand & TurnFacts,
+): Refusal | undefined {
+  if (command.epoch !== context.epoch) return epochConflict(context, command.lineage);
+  return command.directory.count("proposal/") >= PROPOSALS_MAX ? refuse("PROPOSALS_LIMIT") : undefined;
+}
+
+export function propose(context: GroupContext, command: SubmitProposalCommand & TurnFacts): Step {
+  const { message, proposalRef, sender } = command;
+  const body = { epoch: BigInt(command.epoch), message, proposalRef, sender };
+  const logged = log(context, "proposal", body, message.length, command);
+  const name = `proposal/${String(context.proposals).padStart(6, "0")}`;
+  const offset = logged.window.last;
+  return {
+    context: { window: logged.window, proposals: context.proposals + 1 },
+    effects: [
+      ...logged.effects,
+      { type: "putPart", name, bytes: encode({ proposalRef, proposal: message, sender }) },
+      { type: "reply", value: { proposalRef, offset } },
+    ],
+  };
+}
+
+export function messageRefusal(context: GroupContext, command: SendMessageCommand & TurnFacts): Refusal | undefined {
+  const behind = BigInt(context.epoch) - BigInt(command.epoch);
+  const details = { epoch: BigInt(context.epoch), position: positionOf(context, command.lineage) };
+  if (behind < 0n) return refuse("EPOCH_AHEAD", { details });
+  const { pastEpochs } = effective(command.governed, context.settings);
+  return behind > BigInt(pastEpochs) ? refuse("EPOCH_STALE", { details }) : undefined;
+}
+
+export function send(context: GroupContext, command: SendMessageCommand & TurnFacts): Step {
+  const body = { epoch: BigInt(command.epoch), message: command.message };
+  const logged = log(context, "application", body, command.message.length, command);
+  return {
+    context: { window: logged.window },
+    effects: [...logged.effects, { type: "reply", value: { offset: logged.window.last } }],
+  };
+}
