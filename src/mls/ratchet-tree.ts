@@ -1,13 +1,14 @@
 // The ratchet_tree extension's data (RFC 9420 §12.4.3.3): bytes to a public tree and back, in slices.
 // Iterative over nodes; recursion only as deep as a balanced tree.
-import { decodeWhole, malformed, type Decoded, type Reader } from "./codec/reader.ts";
+import { decodeWholeWork, malformed, type Decoded, type Reader } from "./codec/reader.ts";
 import { Writer } from "./codec/writer.ts";
 import { readLeafNode, type LeafNode } from "./leaf-node.ts";
 import type { Ciphersuite } from "./suites.ts";
-import { readParentNode, writeParentNode, type ParentNode } from "./tree/parent-node.ts";
+import { readParentNode, type ParentNode } from "./tree/parent-node.ts";
 import { PublicTree } from "./tree/public-tree.ts";
 import { branch, halves, isBranch, isLeaf, leafSlot, type Subtree } from "./tree/subtree.ts";
 import { TreeHasher } from "./tree/tree-hasher.ts";
+import { finish, UNITS_PER_STEP, type Work } from "./work.ts";
 
 /** Twice the width that groups of 50,000 need; blank nodes cost one byte on the wire and more here. */
 export const TREE_LEAVES_MAX = 131_072;
@@ -23,13 +24,17 @@ export function readRatchetTree(
   ciphersuite: Ciphersuite,
   hasher: TreeHasher = new TreeHasher(ciphersuite),
 ): Decoded<PublicTree> {
-  return decodeWhole(bytes, (reader) => {
-    const nodes = readNodes(reader);
+  return finish(readRatchetTreeWork(bytes, hasher));
+}
+
+/** `readRatchetTree` as work in steps, its hashes not yet computed. */
+export function* readRatchetTreeWork(bytes: Uint8Array, hasher: TreeHasher): Work<Decoded<PublicTree>> {
+  return yield* decodeWholeWork(bytes, function* (reader) {
+    const nodes = yield* readNodes(reader);
     if (nodes.length === 0) malformed("a tree without nodes");
     if (nodes.at(-1) === undefined) malformed("a tree that ends with a blank node");
-    const leafCount = (nodes.length + 1) / 2;
-    const level = Math.ceil(Math.log2(leafCount));
-    return new PublicTree(buildSubtree(nodes, 2 ** level - 1, level), hasher);
+    const level = Math.ceil(Math.log2((nodes.length + 1) / 2));
+    return new PublicTree(yield* buildSubtree(nodes, 2 ** level - 1, level), hasher);
   });
 }
 
@@ -58,11 +63,12 @@ export function encodeTreeSlice(tree: PublicTree, from: number, bytesMax: number
   return writer.finish().slice(skipped, skipped + end - from);
 }
 
-function readNodes(reader: Reader): Node[] {
+function* readNodes(reader: Reader): Work<Node[]> {
   const inner = reader.vector();
   const nodes: Node[] = [];
   while (!inner.done) {
     if (nodes.length >= 2 * TREE_LEAVES_MAX - 1) malformed(`a tree of more than ${TREE_LEAVES_MAX} leaves`);
+    if (nodes.length % UNITS_PER_STEP === 0) yield;
     nodes.push(inner.present() ? readNode(inner, nodes.length % 2 === 0) : undefined);
   }
   return nodes;
@@ -75,13 +81,28 @@ function readNode(reader: Reader, isLeafPosition: boolean): Node {
 }
 
 /** @param at array position of the subtree's root (§4.1, appendix C) */
-function buildSubtree(nodes: readonly Node[], at: number, level: number): Subtree {
+function* buildSubtree(nodes: readonly Node[], at: number, level: number): Work<Subtree> {
+  if (2 ** level <= UNITS_PER_STEP) {
+    yield;
+    return buildSmallSubtree(nodes, at, level);
+  }
+  const quarter = 2 ** (level - 1);
+  const left = yield* buildSubtree(nodes, at - quarter, level - 1);
+  const right = yield* buildSubtree(nodes, at + quarter, level - 1);
+  return branch(parentAt(nodes, at), left, right);
+}
+
+function buildSmallSubtree(nodes: readonly Node[], at: number, level: number): Subtree {
   const node = nodes[at];
   if (level === 0) return leafSlot(node !== undefined && "leaf" in node ? node.leaf : undefined);
   const quarter = 2 ** (level - 1);
-  const left = buildSubtree(nodes, at - quarter, level - 1);
-  const right = buildSubtree(nodes, at + quarter, level - 1);
-  return branch(node !== undefined && "parent" in node ? node.parent : undefined, left, right);
+  const left = buildSmallSubtree(nodes, at - quarter, level - 1);
+  return branch(parentAt(nodes, at), left, buildSmallSubtree(nodes, at + quarter, level - 1));
+}
+
+function parentAt(nodes: readonly Node[], at: number): ParentNode | undefined {
+  const node = nodes[at];
+  return node !== undefined && "parent" in node ? node.parent : undefined;
 }
 
 /** Encoded bytes of all nodes up to the last that is not blank. */
@@ -143,7 +164,7 @@ function writeNode(writer: Writer, subtree: Subtree): void {
     if (subtree.leafNode === undefined) writer.u8(0);
     else writer.u8(1).u8(1).raw(subtree.leafNode.bytes);
   } else if (isBranch(subtree) && subtree.parentNode !== undefined) {
-    writeParentNode(writer.u8(1).u8(2), subtree.parentNode);
+    writer.u8(1).u8(2).raw(subtree.parentNode.encode());
   } else {
     writer.u8(0);
   }

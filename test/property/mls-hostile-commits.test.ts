@@ -20,7 +20,8 @@ function digestOf(group: PublicGroup): string {
   return JSON.stringify([
     Buffer.from(group.groupContext).toString("hex"),
     Buffer.from(group.tree.treeHash()).toString("hex"),
-    keys.entries().sort(),
+    keys.encryption.entries().sort(),
+    keys.signature.entries().sort(),
     counters.entries().sort(),
   ]);
 }

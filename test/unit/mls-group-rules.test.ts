@@ -6,6 +6,7 @@ import { encodeRatchetTree, readRatchetTree } from "../../src/mls/ratchet-tree.t
 import { matchGroupInfo, matchWelcomes } from "../../src/mls/public-group/match-commit.ts";
 import { loadPublicGroup, openPublicGroup } from "../../src/mls/public-group/public-group.ts";
 import { Judge, RULES, type MlsRefusal, type Rule } from "../../src/mls/rules.ts";
+import { newParentNode } from "../../src/mls/tree/parent-node.ts";
 import { PublicTree } from "../../src/mls/tree/public-tree.ts";
 import { branch, halves, isBranch, isLeaf, leafSlot, type Subtree } from "../../src/mls/tree/subtree.ts";
 import { readWelcome, type Welcome } from "../../src/mls/welcome.ts";
@@ -126,7 +127,7 @@ describe("a whole group at group.create", () => {
     [
       "PARENT_HASH",
       "a parent node's key that nobody signed for",
-      (group) => edited(group, (node) => ({ ...node, encryptionKey: randomKey() })),
+      (group) => edited(group, (node) => newParentNode(randomKey(), node.parentHash)),
     ],
     [
       "PARENT_HASH",
@@ -136,22 +137,24 @@ describe("a whole group at group.create", () => {
     [
       "UNMERGED_LEAVES",
       "a blank unmerged leaf",
-      (group) => edited(group, (node) => ({ ...node, unmergedLeaves: [6] })),
+      (group) => edited(group, (node) => newParentNode(node.encryptionKey, node.parentHash, [6])),
     ],
     [
       "UNMERGED_LEAVES",
       "an unmerged leaf elsewhere",
-      (group) => edited(group, (node, level) => (level === 1 ? { ...node, unmergedLeaves: [4] } : node)),
+      (group) =>
+        edited(group, (node, level) => (level === 1 ? newParentNode(node.encryptionKey, node.parentHash, [4]) : node)),
     ],
     [
       "UNMERGED_LEAVES",
       "an unmerged leaf that a node between does not know",
-      (group) => edited(group, (node, level) => (level === 3 ? { ...node, unmergedLeaves: [1] } : node)),
+      (group) =>
+        edited(group, (node, level) => (level === 3 ? newParentNode(node.encryptionKey, node.parentHash, [1]) : node)),
     ],
     [
       "PARENT_KEYS",
       "a parent node's short key",
-      (group) => edited(group, (node) => ({ ...node, encryptionKey: new Uint8Array(31) })),
+      (group) => edited(group, (node) => newParentNode(new Uint8Array(31), node.parentHash)),
     ],
     [
       "ENCRYPTION_KEY_UNIQUE",

@@ -1,6 +1,8 @@
 // Reads the TLS presentation language as MLS uses it (RFC 9420 §2.1): strict, bounded, iterative.
 // Never returns a partial value: a fault leaves by `MalformedBytes`, which `decodeWhole` turns into a value.
 
+import type { Work } from "../work.ts";
+
 export interface Malformed {
   readonly kind: "malformed";
   readonly why: string;
@@ -36,6 +38,19 @@ export function decodeWhole<T>(input: Uint8Array, read: (reader: Reader) => T): 
   const reader = new Reader(copyBytes(input));
   try {
     const value = read(reader);
+    reader.expectEnd();
+    return { kind: "ok", value };
+  } catch (fault) {
+    if (fault instanceof MalformedBytes) return fault.fault;
+    throw fault;
+  }
+}
+
+/** `decodeWhole` for long structures, as work in steps. */
+export function* decodeWholeWork<T>(input: Uint8Array, read: (reader: Reader) => Work<T>): Work<Decoded<T>> {
+  const reader = new Reader(copyBytes(input));
+  try {
+    const value = yield* read(reader);
     reader.expectEnd();
     return { kind: "ok", value };
   } catch (fault) {

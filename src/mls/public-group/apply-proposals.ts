@@ -6,6 +6,7 @@ import type { LeafNode } from "../leaf-node.ts";
 import type { PreSharedKeyId } from "../proposal.ts";
 import type { Judge, MlsRefusal } from "../rules.ts";
 import { equalBytes, suiteOf } from "../suites.ts";
+import type { Work } from "../work.ts";
 import { CapabilityDraft } from "./capability-counters.ts";
 import type { GroupDraft } from "./group-draft.ts";
 import {
@@ -47,17 +48,21 @@ export interface AppliedProposals {
   readonly signatures: readonly SignatureCheck[];
 }
 
+/** Few, as each copies a path and has its keys imported. */
+const PROPOSALS_PER_STEP = 32;
+
 /** Applies to `draft`; it is in an undefined state after a refusal. */
-export function applyProposals(
+export function* applyProposals(
   group: PublicGroup,
   draft: GroupDraft,
   list: ProposalList,
   terms: LeafTerms,
-): AppliedProposals | MlsRefusal {
+): Work<AppliedProposals | MlsRefusal> {
   const { judge } = terms;
   const signatures: SignatureCheck[] = [];
   const changed: ChangedLeaf[] = [];
   for (const { leafIndex, leafNode, judgedBefore } of list.updates) {
+    if (changed.length % PROPOSALS_PER_STEP === PROPOSALS_PER_STEP - 1) yield;
     const before = draft.tree.leaf(leafIndex);
     const refusal = checkUpdate(leafNode, before, terms) ?? checkUpdatedKeys(draft, leafNode, before, judge);
     if (refusal !== undefined) return refusal;
@@ -68,6 +73,7 @@ export function applyProposals(
   }
   const left: LeftLeaf[] = [];
   for (const leafIndex of list.removes) {
+    if (left.length % PROPOSALS_PER_STEP === PROPOSALS_PER_STEP - 1) yield;
     const leafNode = draft.tree.leaf(leafIndex);
     const refusal = judge.when(leafNode === undefined, "REMOVE_MEMBER");
     if (refusal !== undefined) return refusal;
@@ -76,7 +82,7 @@ export function applyProposals(
     left.push({ leafIndex, leafNode });
   }
   draft.truncate();
-  const added = applyAdds(group, draft, list, terms);
+  const added = yield* applyAdds(group, draft, list, terms);
   if ("kind" in added) return added;
   return { entered: added.entered, left, changed, signatures: [...signatures, ...added.signatures] };
 }
@@ -137,16 +143,17 @@ export function checkDraftSupport(
   );
 }
 
-function applyAdds(
+function* applyAdds(
   group: PublicGroup,
   draft: GroupDraft,
   list: ProposalList,
   terms: LeafTerms,
-): Pick<AppliedProposals, "entered" | "signatures"> | MlsRefusal {
+): Work<Pick<AppliedProposals, "entered" | "signatures"> | MlsRefusal> {
   const { judge } = terms;
   const entered: EnteredLeaf[] = [];
   const signatures: SignatureCheck[] = [];
   for (const { keyPackage, judgedBefore } of list.adds) {
+    if (entered.length % PROPOSALS_PER_STEP === PROPOSALS_PER_STEP - 1) yield;
     const { leafNode } = keyPackage;
     const refusal =
       checkAddedPackage(keyPackage, group.context.version, terms) ??

@@ -6,6 +6,7 @@ import type { LeafNode } from "../leaf-node.ts";
 import type { ReInit } from "../proposal.ts";
 import type { Judge, MlsRefusal } from "../rules.ts";
 import { equalBytes } from "../suites.ts";
+import { finishWith, type Pause, type Work } from "../work.ts";
 import { applyProposals, checkDraftSupport, checkPreSharedKeys, checkProposalSupport } from "./apply-proposals.ts";
 import type { AppliedProposals, ChangedLeaf, EnteredLeaf, LeftLeaf } from "./apply-proposals.ts";
 import { GroupDraft } from "./group-draft.ts";
@@ -32,6 +33,8 @@ export interface FollowTerms {
   /** The instant at which credentials and lifetimes are judged. */
   readonly nowMs: number;
   readonly customProposals: readonly CustomProposalType[];
+  /** Given, a commit of many proposals lets others have their turn. */
+  readonly pause?: Pause;
   /** Proposals of this epoch that `checkProposal` took. */
   readonly findProposal: (ref: Uint8Array) => SentProposal | undefined;
 }
@@ -83,7 +86,8 @@ export async function followCommit(
   if (unsigned !== undefined) return unsigned;
   const resolved = resolveProposals(message.commit.proposals, message.sender, terms.findProposal);
   if ("kind" in resolved) return resolved;
-  const outcome = applyCommit(group, message, sortProposals(resolved, terms.customProposals), terms);
+  const list = sortProposals(resolved, terms.customProposals);
+  const outcome = await finishWith(applyCommit(group, message, list, terms), terms.pause);
   if (outcome.kind === "refused") return outcome;
   const refusal = await runSignatureChecks(outcome.signatures);
   return refusal ?? { kind: "followed", group: outcome.group, facts: outcome.facts };
@@ -102,19 +106,19 @@ interface AppliedCommit {
   readonly signatures: readonly SignatureCheck[];
 }
 
-/** All that needs no signature; synchronous, so that the drafts on one group never mix. */
-function applyCommit(
+/** All that needs no signature. */
+function* applyCommit(
   group: PublicGroup,
   message: PublicCommit,
   list: ProposalList,
   terms: FollowTerms,
-): AppliedCommit | MlsRefusal {
+): Work<AppliedCommit | MlsRefusal> {
   const { judge } = terms;
   const leafTerms = { ...terms, ciphersuite: group.ciphersuite };
   const listed = checkList(group, message, list, terms);
   if (listed !== undefined) return listed;
   const draft = new GroupDraft(group.state);
-  const applied = applyProposals(group, draft, list, leafTerms);
+  const applied = yield* applyProposals(group, draft, list, leafTerms);
   if ("kind" in applied) return applied;
   const resyncedLeaf = message.sender.type === "newMemberCommit" ? removedByJoiner(list) : undefined;
   const resynced = applied.left.find(({ leafIndex }) => leafIndex === resyncedLeaf);

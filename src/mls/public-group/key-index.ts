@@ -3,64 +3,63 @@ import type { LeafNode } from "../leaf-node.ts";
 import type { ParentNode } from "../tree/parent-node.ts";
 import { MapDraft, VersionedMap } from "./versioned-map.ts";
 
-/** Counts by key; a key that stands once counts 1. Encryption and signature keys are told apart by a prefix. */
-export type KeyIndex = VersionedMap<number>;
+/** Counts by key; a key that stands once counts 1. */
+export interface KeyIndex {
+  readonly encryption: VersionedMap<number>;
+  readonly signature: VersionedMap<number>;
+}
 
 export function emptyKeyIndex(): KeyIndex {
-  return new VersionedMap<number>(new Map());
+  return { encryption: new VersionedMap<number>(new Map()), signature: new VersionedMap<number>(new Map()) };
 }
 
 export class KeyDraft {
-  readonly #keys: MapDraft<number>;
+  readonly #encryption: MapDraft<number>;
+  readonly #signature: MapDraft<number>;
 
   constructor(base: KeyIndex) {
-    this.#keys = new MapDraft(base);
+    this.#encryption = new MapDraft(base.encryption);
+    this.#signature = new MapDraft(base.signature);
   }
 
   holdsEncryptionKey(key: Uint8Array): boolean {
-    return this.#keys.get(encryptionEntry(key)) !== undefined;
+    return this.#encryption.get(textOf(key)) !== undefined;
   }
 
   holdsSignatureKey(key: Uint8Array): boolean {
-    return this.#keys.get(signatureEntry(key)) !== undefined;
+    return this.#signature.get(textOf(key)) !== undefined;
   }
 
   addLeaf(leafNode: LeafNode): void {
-    this.#change(encryptionEntry(leafNode.encryptionKey), 1);
-    this.#change(signatureEntry(leafNode.signatureKey), 1);
+    change(this.#encryption, leafNode.encryptionKey, 1);
+    change(this.#signature, leafNode.signatureKey, 1);
   }
 
   removeLeaf(leafNode: LeafNode): void {
-    this.#change(encryptionEntry(leafNode.encryptionKey), -1);
-    this.#change(signatureEntry(leafNode.signatureKey), -1);
+    change(this.#encryption, leafNode.encryptionKey, -1);
+    change(this.#signature, leafNode.signatureKey, -1);
   }
 
   addParent(node: Pick<ParentNode, "encryptionKey">): void {
-    this.#change(encryptionEntry(node.encryptionKey), 1);
+    change(this.#encryption, node.encryptionKey, 1);
   }
 
   removeParent(node: Pick<ParentNode, "encryptionKey">): void {
-    this.#change(encryptionEntry(node.encryptionKey), -1);
+    change(this.#encryption, node.encryptionKey, -1);
   }
 
   finish(): KeyIndex {
-    return this.#keys.finish();
-  }
-
-  #change(entry: string, by: 1 | -1): void {
-    const count = (this.#keys.get(entry) ?? 0) + by;
-    this.#keys.set(entry, count === 0 ? undefined : count);
+    return { encryption: this.#encryption.finish(), signature: this.#signature.finish() };
   }
 }
 
-function encryptionEntry(key: Uint8Array): string {
-  return `e${textOf(key)}`;
+function change(keys: MapDraft<number>, key: Uint8Array, by: 1 | -1): void {
+  const text = textOf(key);
+  const count = (keys.get(text) ?? 0) + by;
+  keys.set(text, count === 0 ? undefined : count);
 }
 
-function signatureEntry(key: Uint8Array): string {
-  return `s${textOf(key)}`;
-}
-
+/** One character a byte. */
 function textOf(key: Uint8Array): string {
   return Buffer.from(key.buffer, key.byteOffset, key.length).toString("latin1");
 }

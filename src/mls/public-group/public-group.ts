@@ -4,12 +4,13 @@ import { encodeGroupContext, readGroupContext, type GroupContext } from "../grou
 import { groupContextOf, verifyGroupInfoSignature, type GroupInfo } from "../group-info.ts";
 import { decodeWhole, type Decoded } from "../codec/reader.ts";
 import { externalSendersIn, type ExternalSender } from "../extension.ts";
-import { encodeRatchetTree, readRatchetTree } from "../ratchet-tree.ts";
+import { encodeRatchetTree, readRatchetTreeWork } from "../ratchet-tree.ts";
 import type { MlsRefusal } from "../rules.ts";
 import { equalBytes, isCiphersuite, type Ciphersuite } from "../suites.ts";
 import type { PublicTree } from "../tree/public-tree.ts";
-import type { TreeHasher } from "../tree/tree-hasher.ts";
-import { nodesOf, validateTreeStructure } from "../tree/validate-tree.ts";
+import { TreeHasher } from "../tree/tree-hasher.ts";
+import { hashTreeWork, nodesOf, validateTreeWork } from "../tree/validate-tree.ts";
+import { finish, finishWith, UNITS_PER_STEP, type Pause, type Work } from "../work.ts";
 import { CapabilityDraft, emptyCounters } from "./capability-counters.ts";
 import type { TreeState } from "./group-draft.ts";
 import { emptyKeyIndex, KeyDraft } from "./key-index.ts";
@@ -67,53 +68,63 @@ export class PublicGroup {
 }
 
 /**
- * Judges a group as a joiner would (§12.4.3.1) and opens it. O(members), with a signature a member: for
- * `group.create`, off the event loop. Lifetimes are not judged (PROTOCOL M10).
+ * Judges a group as a joiner would (§12.4.3.1) and opens it: O(members), with a signature a member. Given a
+ * `pause`, nobody waits for it. Lifetimes are not judged (PROTOCOL M10).
  */
 export async function openPublicGroup(
   info: GroupInfo,
   tree: PublicTree,
-  terms: Omit<LeafTerms, "ciphersuite">,
+  terms: Omit<LeafTerms, "ciphersuite"> & { readonly pause?: Pause },
 ): Promise<{ readonly kind: "opened"; readonly group: PublicGroup } | MlsRefusal> {
-  const { judge } = terms;
+  const { judge, pause } = terms;
   const signer = tree.leaf(info.signer);
-  const structure =
-    judge.when(!equalBytes(tree.treeHash(), info.treeHash), "TREE_HASH") ??
-    validateTreeStructure(tree, judge) ??
-    judge.when(signer === undefined, "GROUP_INFO_SIGNER");
-  if (structure !== undefined) return structure;
+  const treeHash = await finishWith(hashTreeWork(tree), pause);
+  const refusal =
+    judge.when(!equalBytes(treeHash, info.treeHash), "TREE_HASH") ??
+    judge.when(signer === undefined, "GROUP_INFO_SIGNER") ??
+    (await finishWith(validateTreeWork(tree, judge), pause));
+  if (refusal !== undefined) return refusal;
   const signed = signer !== undefined && (await verifyGroupInfoSignature(info, signer.signatureKey));
-  const signature = judge.when(!signed, "GROUP_INFO_SIGNATURE");
-  if (signature !== undefined) return signature;
   const context = groupContextOf(info);
-  const state = treeStateOf(tree);
-  const leaves = await checkTreeLeaves(state, context, { ...terms, ciphersuite: info.ciphersuite });
-  if (leaves !== undefined) return leaves;
-  return { kind: "opened", group: new PublicGroup(context, info.ciphersuite, info.confirmationTag, state) };
+  const state = await finishWith(treeStateWork(tree), pause);
+  const unfit =
+    judge.when(!signed, "GROUP_INFO_SIGNATURE") ??
+    (await checkTreeLeaves(state, context, { ...terms, ciphersuite: info.ciphersuite }));
+  return unfit ?? { kind: "opened", group: new PublicGroup(context, info.ciphersuite, info.confirmationTag, state) };
 }
 
 /** Loads what `snapshot` gave: judged when it was stored, so not judged again. O(members). */
 export function loadPublicGroup(snapshot: PublicGroupSnapshot, hasher?: TreeHasher): Decoded<PublicGroup> {
+  return finish(loadPublicGroupWork(snapshot, hasher));
+}
+
+/** `loadPublicGroup` as work in steps. */
+export function* loadPublicGroupWork(snapshot: PublicGroupSnapshot, hasher?: TreeHasher): Work<Decoded<PublicGroup>> {
   const context = decodeWhole(snapshot.groupContext, readGroupContext);
   if (context.kind === "malformed") return context;
   const { ciphersuite } = context.value;
   if (!isCiphersuite(ciphersuite)) {
     return { kind: "malformed", why: "a snapshot of no known ciphersuite", rule: "MALFORMED", section: "8.1" };
   }
-  const tree = readRatchetTree(snapshot.ratchetTree, ciphersuite, hasher);
+  const tree = yield* readRatchetTreeWork(snapshot.ratchetTree, hasher ?? new TreeHasher(ciphersuite));
   if (tree.kind === "malformed") return tree;
-  const state = treeStateOf(tree.value);
-  return {
-    kind: "ok",
-    value: new PublicGroup(context.value, ciphersuite, Uint8Array.from(snapshot.confirmationTag), state),
-  };
+  yield* hashTreeWork(tree.value);
+  const state = yield* treeStateWork(tree.value);
+  const confirmationTag = Uint8Array.from(snapshot.confirmationTag);
+  return { kind: "ok", value: new PublicGroup(context.value, ciphersuite, confirmationTag, state) };
 }
 
 /** Gathers what is kept beside a tree. O(members). */
 export function treeStateOf(tree: PublicTree): TreeState {
+  return finish(treeStateWork(tree));
+}
+
+function* treeStateWork(tree: PublicTree): Work<TreeState> {
   const keys = new KeyDraft(emptyKeyIndex());
   const capabilities = new CapabilityDraft(emptyCounters(), 0, new Set());
+  let units = 0;
   for (const { node } of nodesOf(tree.root)) {
+    if (++units % UNITS_PER_STEP === 0) yield;
     if ("signatureKey" in node) {
       keys.addLeaf(node);
       capabilities.add(node);

@@ -1,32 +1,40 @@
-// Judges the leaf nodes of a whole tree (RFC 9420 §7.3, for a joiner): O(members), signatures in slices.
+// Judges the leaf nodes of a whole tree (RFC 9420 §7.3, for a joiner): O(members), signatures a few at a time.
 import { requiredCapabilitiesIn } from "../extension.ts";
 import type { GroupContext } from "../group-context.ts";
 import type { MlsRefusal } from "../rules.ts";
+import { finishWith, type Pause, type Work } from "../work.ts";
 import { CapabilityDraft } from "./capability-counters.ts";
 import type { TreeState } from "./group-draft.ts";
 import { checkLeafNode, leafSignature, runSignatureChecks, type LeafTerms, type SignatureCheck } from "./leaf-rules.ts";
 
-/** Signatures verified at once: enough for the thread pool, little enough to let others at it. */
-const SIGNATURES_AT_ONCE = 32;
+/** Fewer than other units: each has its keys imported. */
+const LEAVES_PER_STEP = 32;
 
 export async function checkTreeLeaves(
   state: TreeState,
   context: GroupContext,
-  terms: LeafTerms,
+  terms: LeafTerms & { readonly pause?: Pause },
 ): Promise<MlsRefusal | undefined> {
   const group = checkGroupSupport(state, context, terms);
   if (group !== undefined) return group;
-  let checks: SignatureCheck[] = [];
+  const judged = await finishWith(judgeLeavesWork(state, context, terms), terms.pause);
+  return judged.refusal ?? runSignatureChecks(judged.signatures);
+}
+
+interface JudgedLeaves {
+  readonly refusal: MlsRefusal | undefined;
+  readonly signatures: readonly SignatureCheck[];
+}
+
+function* judgeLeavesWork(state: TreeState, { groupId }: GroupContext, terms: LeafTerms): Work<JudgedLeaves> {
+  const signatures: SignatureCheck[] = [];
   for (const [leafIndex, leafNode] of state.tree.members()) {
+    if (signatures.length % LEAVES_PER_STEP === 0) yield;
     const refusal = checkLeafNode(leafNode, leafNode.source, undefined, terms);
-    if (refusal !== undefined) return refusal;
-    checks.push(leafSignature(leafNode, { groupId: context.groupId, leafIndex }, terms));
-    if (checks.length < SIGNATURES_AT_ONCE) continue;
-    const unsigned = await runSignatureChecks(checks);
-    if (unsigned !== undefined) return unsigned;
-    checks = [];
+    if (refusal !== undefined) return { refusal, signatures };
+    signatures.push(leafSignature(leafNode, { groupId, leafIndex }, terms));
   }
-  return runSignatureChecks(checks);
+  return { refusal: undefined, signatures };
 }
 
 /** What all members must support together (§7.3, §11.1, §13.4). */

@@ -1,53 +1,83 @@
 // ParentNode (RFC 9420 §7.1): read, written, hashed with its sibling (§7.9).
-import { malformed, type Reader } from "../codec/reader.ts";
+import { malformed, Reader } from "../codec/reader.ts";
 import { lengthHeaderSize, Writer } from "../codec/writer.ts";
 import { hash, type Ciphersuite } from "../suites.ts";
-
-export interface ParentNode {
-  readonly encryptionKey: Uint8Array;
-  /** Empty in the node nearest to the root. */
-  readonly parentHash: Uint8Array;
-  /** Leaf indices, rising. */
-  readonly unmergedLeaves: readonly number[];
-}
 
 /** Shared by all nodes without unmerged leaves. */
 const NO_LEAVES: readonly number[] = [];
 
+/** Kept as bytes, as LeafNode is: what comes out are views on the node's own bytes; never write to them. */
+export class ParentNode {
+  /** Leaf indices, rising. */
+  readonly unmergedLeaves: readonly number[];
+  readonly #buffer: Uint8Array;
+  readonly #start: number;
+  readonly #end: number;
+
+  /** @param buffer holds the encoded key and parent hash from `start` to `end` */
+  constructor(buffer: Uint8Array, start: number, end: number, unmergedLeaves: readonly number[]) {
+    this.unmergedLeaves = unmergedLeaves;
+    this.#buffer = buffer;
+    this.#start = start;
+    this.#end = end;
+  }
+
+  get encryptionKey(): Uint8Array {
+    return new Reader(this.#buffer, this.#start, this.#end).opaque();
+  }
+
+  /** Empty in the node nearest to the root. */
+  get parentHash(): Uint8Array {
+    const reader = new Reader(this.#buffer, this.#start, this.#end);
+    reader.skipOpaque();
+    return reader.opaque();
+  }
+
+  get encodedSize(): number {
+    const listSize = this.unmergedLeaves.length * 4;
+    return this.#end - this.#start + lengthHeaderSize(listSize) + listSize;
+  }
+
+  encode(): Uint8Array {
+    const { unmergedLeaves } = this;
+    const writer = new Writer(this.encodedSize).raw(this.#buffer.subarray(this.#start, this.#end));
+    writer.length(unmergedLeaves.length * 4);
+    for (const leaf of unmergedLeaves) writer.u32(leaf);
+    return writer.finish();
+  }
+
+  /** The same node with one more unmerged leaf (§12.1.1). */
+  withUnmergedLeaf(leafIndex: number): ParentNode {
+    const unmergedLeaves = this.unmergedLeaves.slice();
+    unmergedLeaves.splice(firstAtLeast(unmergedLeaves, leafIndex), 0, leafIndex);
+    return new ParentNode(this.#buffer, this.#start, this.#end, unmergedLeaves);
+  }
+
+  withoutUnmergedLeaves(removed: ReadonlySet<number>): ParentNode {
+    const unmergedLeaves = this.unmergedLeaves.filter((leaf) => !removed.has(leaf));
+    if (unmergedLeaves.length === this.unmergedLeaves.length) return this;
+    return new ParentNode(this.#buffer, this.#start, this.#end, unmergedLeaves);
+  }
+}
+
 export function readParentNode(reader: Reader): ParentNode {
-  const encryptionKey = reader.opaque();
-  const parentHash = reader.opaque();
-  return { encryptionKey, parentHash, unmergedLeaves: readUnmergedLeaves(reader) };
+  const start = reader.offset;
+  reader.skipOpaque();
+  reader.skipOpaque();
+  const end = reader.offset;
+  return new ParentNode(reader.bytes, start, end, readUnmergedLeaves(reader));
 }
 
-export function newParentNode(encryptionKey: Uint8Array, parentHash: Uint8Array): ParentNode {
-  return { encryptionKey, parentHash, unmergedLeaves: NO_LEAVES };
-}
-
-export function writeParentNode(writer: Writer, node: ParentNode): void {
-  writer
-    .opaque(node.encryptionKey)
-    .opaque(node.parentHash)
-    .length(node.unmergedLeaves.length * 4);
-  for (const leaf of node.unmergedLeaves) writer.u32(leaf);
-}
-
-export function parentNodeSize(node: ParentNode): number {
-  const { encryptionKey, parentHash, unmergedLeaves } = node;
-  return vectorSize(encryptionKey.length) + vectorSize(parentHash.length) + vectorSize(unmergedLeaves.length * 4);
-}
-
-/** The same node with one more unmerged leaf (§12.1.1). */
-export function withUnmergedLeaf(node: ParentNode, leafIndex: number): ParentNode {
-  const at = firstAtLeast(node.unmergedLeaves, leafIndex);
-  const unmergedLeaves = node.unmergedLeaves.slice();
-  unmergedLeaves.splice(at, 0, leafIndex);
-  return { ...node, unmergedLeaves };
-}
-
-export function withoutUnmergedLeaves(node: ParentNode, removed: ReadonlySet<number>): ParentNode {
-  const unmergedLeaves = node.unmergedLeaves.filter((leaf) => !removed.has(leaf));
-  return unmergedLeaves.length === node.unmergedLeaves.length ? node : { ...node, unmergedLeaves };
+export function newParentNode(
+  encryptionKey: Uint8Array,
+  parentHash: Uint8Array,
+  unmergedLeaves: readonly number[] = NO_LEAVES,
+): ParentNode {
+  const bytes = new Writer(encryptionKey.length + parentHash.length + 4)
+    .opaque(encryptionKey)
+    .opaque(parentHash)
+    .finish();
+  return new ParentNode(bytes, 0, bytes.length, unmergedLeaves);
 }
 
 /** How many of a rising list lie in [from, to). */
@@ -84,8 +114,4 @@ function readUnmergedLeaves(reader: Reader): readonly number[] {
     previous = leaf;
   }
   return leaves.length === 0 ? NO_LEAVES : leaves;
-}
-
-function vectorSize(length: number): number {
-  return lengthHeaderSize(length) + length;
 }

@@ -2,7 +2,7 @@
 // tree that shares all untouched nodes, at a cost of O(log leaves). Judges nothing; holds no secret.
 import type { LeafNode } from "../leaf-node.ts";
 import { suiteOf, type Ciphersuite } from "../suites.ts";
-import { newParentNode, parentHashOf, withUnmergedLeaf, type ParentNode } from "./parent-node.ts";
+import { newParentNode, parentHashOf, type ParentNode } from "./parent-node.ts";
 import { blankOf, branch, halves, isLeaf, leafSlot, parentNodeOf, treeHashOf, type Subtree } from "./subtree.ts";
 import type { TreeHasher } from "./tree-hasher.ts";
 
@@ -111,7 +111,7 @@ export class PublicTree {
   add(leafNode: LeafNode): { readonly tree: PublicTree; readonly leafIndex: number } {
     const leafIndex = this.firstBlankLeaf();
     const base = this.withRoomFor(leafIndex);
-    const root = replaceLeaf(base.root, leafIndex, leafNode, (parent) => parent && withUnmergedLeaf(parent, leafIndex));
+    const root = replaceLeaf(base.root, leafIndex, leafNode, (parent) => parent?.withUnmergedLeaf(leafIndex));
     return { tree: new PublicTree(root, this.hasher), leafIndex };
   }
 

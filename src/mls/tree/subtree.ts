@@ -1,8 +1,7 @@
 // The persistent nodes of a ratchet tree: never changed once made (but for the remembered hash),
 // shared between epochs, so that a commit copies one path and a refused one leaves nothing behind.
-import { Writer } from "../codec/writer.ts";
 import type { LeafNode } from "../leaf-node.ts";
-import { parentNodeSize, writeParentNode, type ParentNode } from "./parent-node.ts";
+import type { ParentNode } from "./parent-node.ts";
 import type { TreeHasher } from "./tree-hasher.ts";
 
 /** A leaf: level 0. */
@@ -56,7 +55,7 @@ export function leafSlot(leafNode: LeafNode | undefined): LeafSlot {
 }
 
 export function branch(parentNode: ParentNode | undefined, left: Subtree, right: Subtree): Branch | BlankSubtree {
-  const ownSize = parentNode === undefined ? 1 : 2 + parentNodeSize(parentNode);
+  const ownSize = parentNode === undefined ? 1 : 2 + parentNode.encodedSize;
   const occupied = left.occupied + right.occupied;
   if (parentNode === undefined && occupied === 0 && left.resolutionSize + right.resolutionSize === 0) {
     return blankSubtree(left.level + 1);
@@ -98,15 +97,8 @@ export function treeHashOf(subtree: Subtree, firstLeaf: number, hasher: TreeHash
   if (isLeaf(subtree)) return (subtree.treeHash ??= hasher.leaf(firstLeaf, subtree.leafNode?.bytes));
   if (!isBranch(subtree)) return hasher.blank(subtree.level, firstLeaf);
   return (subtree.treeHash ??= hasher.parent(
-    encodedParent(subtree.parentNode),
+    subtree.parentNode?.encode(),
     treeHashOf(subtree.left, firstLeaf, hasher),
     treeHashOf(subtree.right, firstLeaf + 2 ** (subtree.level - 1), hasher),
   ));
-}
-
-export function encodedParent(node: ParentNode | undefined): Uint8Array | undefined {
-  if (node === undefined) return undefined;
-  const writer = new Writer(parentNodeSize(node));
-  writeParentNode(writer, node);
-  return writer.finish();
 }

@@ -1,24 +1,47 @@
 // Judges a whole public tree as a joiner would (RFC 9420 §12.4.3.1): unmerged leaves, keys, parent hashes.
-// O(leaves · log leaves): for group.create and loading, off the event loop (PROTOCOL M9). Leaf nodes'
+// O(leaves · log leaves): for group.create, in steps (PROTOCOL M9). Leaf nodes'
 // own validity and signatures are judged elsewhere.
 import { Judge, type MlsRefusal } from "../rules.ts";
 import { equalBytes, isHpkeKey } from "../suites.ts";
-import { countWithin, firstAtLeast, parentHashOf, withoutUnmergedLeaves, type ParentNode } from "./parent-node.ts";
+import { countWithin, firstAtLeast, parentHashOf, type ParentNode } from "./parent-node.ts";
 import type { PublicTree } from "./public-tree.ts";
 import { resolutionOf } from "./resolution.ts";
-import { encodedParent, halves, isBranch, isLeaf, treeHashOf, type Branch, type Subtree } from "./subtree.ts";
+import { halves, isBranch, isLeaf, treeHashOf, type Branch, type Subtree } from "./subtree.ts";
 import type { TreeHasher } from "./tree-hasher.ts";
 import type { LeafNode } from "../leaf-node.ts";
+import { finish, UNITS_PER_STEP, type Work } from "../work.ts";
 
 const NO_LEAVES: readonly number[] = [];
 
 /** Undefined when the tree's structure is valid. */
 export function validateTreeStructure(tree: PublicTree, judge: Judge = new Judge()): MlsRefusal | undefined {
+  return finish(validateTreeWork(tree, judge));
+}
+
+/** `validateTreeStructure` as work in steps. */
+export function* validateTreeWork(tree: PublicTree, judge: Judge): Work<MlsRefusal | undefined> {
+  yield* hashTreeWork(tree);
   return (
     judge.when(!hasValidUnmergedLeaves(tree.root, 0, NO_LEAVES), "UNMERGED_LEAVES") ??
-    validateKeys(tree, judge) ??
-    validateParentHashes(tree, judge)
+    (yield* validateKeys(tree, judge)) ??
+    (yield* validateParentHashes(tree, judge))
   );
+}
+
+/** Computes the hashes of all nodes, which are then remembered. */
+export function* hashTreeWork(tree: PublicTree): Work<Uint8Array> {
+  const pending: Place[] = [{ subtree: tree.root, firstLeaf: 0 }];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    const { subtree, firstLeaf } = next;
+    if (isBranch(subtree) && 2 ** subtree.level > UNITS_PER_STEP) {
+      pending.push({ subtree: subtree.left, firstLeaf });
+      pending.push({ subtree: subtree.right, firstLeaf: firstLeaf + 2 ** (subtree.level - 1) });
+      continue;
+    }
+    treeHashOf(subtree, firstLeaf, tree.hasher);
+    yield;
+  }
+  return tree.treeHash();
 }
 
 /**
@@ -49,10 +72,12 @@ function includesAll(list: readonly number[], wanted: readonly number[]): boolea
 }
 
 /** §12.4.3.1, §7.3: no encryption key stands twice in the tree, no signature key at two leaves. */
-function validateKeys(tree: PublicTree, judge: Judge): MlsRefusal | undefined {
+function* validateKeys(tree: PublicTree, judge: Judge): Work<MlsRefusal | undefined> {
   const encryptionKeys = new Set<string>();
   const signatureKeys = new Set<string>();
+  let units = 0;
   for (const { node } of nodesOf(tree.root)) {
+    if (++units % UNITS_PER_STEP === 0) yield;
     const key = keyText(node.encryptionKey);
     const isLeafNode = "signatureKey" in node;
     const signatureKey = isLeafNode ? keyText(node.signatureKey) : undefined;
@@ -68,9 +93,11 @@ function validateKeys(tree: PublicTree, judge: Judge): MlsRefusal | undefined {
 }
 
 /** §7.9.2: each parent node is chained to exactly one node below it. */
-function validateParentHashes(tree: PublicTree, judge: Judge): MlsRefusal | undefined {
+function* validateParentHashes(tree: PublicTree, judge: Judge): Work<MlsRefusal | undefined> {
+  let units = 0;
   for (const { subtree, firstLeaf } of nodesOf(tree.root)) {
     if (isLeaf(subtree)) continue;
+    if (++units % UNITS_PER_STEP === 0) yield;
     const node = subtree.parentNode as ParentNode;
     const half = 2 ** (subtree.level - 1);
     const left = { subtree: subtree.left, firstLeaf };
@@ -128,7 +155,7 @@ function originalTreeHash(
   const [left, right] = halves(subtree);
   const node = isBranch(subtree) ? subtree.parentNode : undefined;
   return hasher.parent(
-    node && encodedParent(withoutUnmergedLeaves(node, removedSet)),
+    node?.withoutUnmergedLeaves(removedSet).encode(),
     originalTreeHash(left, firstLeaf, removed, removedSet, hasher),
     originalTreeHash(right, firstLeaf + 2 ** left.level, removed, removedSet, hasher),
   );

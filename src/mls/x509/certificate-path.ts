@@ -25,11 +25,15 @@ const UNKNOWN_ROOT: PathJudgment = { kind: "none", cause: "unknown_root" };
 export function findPath(chain: readonly Certificate[], anchors: readonly Certificate[]): PathJudgment {
   const [leaf] = chain;
   if (leaf === undefined || chain.length > CHAIN_LENGTH_MAX) return INVALID;
+  if (isAnyoneTwice(chain)) return INVALID;
   if (!mayBeLeaf(leaf) || !chain.every((certificate, at) => at === 0 || mayIssue(certificate))) return INVALID;
   if (!chain.every((certificate, at) => at === 0 || isNamedBy(certificate, chain[at - 1]))) return INVALID;
   const paths = pathsToAnchors(leaf, chain, anchors);
   if (paths.length === 0) return UNKNOWN_ROOT;
-  const found = paths.find((path) => isWithinPathLengths(path) && !isAnyoneTwice(path) && isSigned(path));
+  // A lone root may be a leaf: the anchor is no part of the path itself (§6.1).
+  const found = paths.find(
+    (path) => isWithinPathLengths(path) && (chain.length === 1 || !isAnyoneTwice(path)) && isSigned(path),
+  );
   if (found !== undefined) return { kind: "path", certificates: found };
   // A root that only bears an anchor's name.
   const last = chain.at(-1);
@@ -106,9 +110,8 @@ function isWithinPathLengths(path: Path): boolean {
   });
 }
 
-/** §6.1: nobody stands twice in a path; offsets into it would else be the client's choice. A lone root may be a leaf. */
-function isAnyoneTwice(path: Path): boolean {
-  if (path.length === 2) return false;
+/** §6.1: nobody stands twice in a path; offsets into it would else be the client's choice. */
+function isAnyoneTwice(path: readonly Certificate[]): boolean {
   return path.some((one, at) => path.slice(at + 1).some((other) => isSameHolder(one, other)));
 }
 
