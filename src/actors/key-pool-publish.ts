@@ -37,6 +37,9 @@ export interface PublishCommand {
   readonly inboxRetention: InboxRetention;
 }
 
+/** Packages of one pool, whatever their queue: what one turn can drop. */
+export const PACKAGES_MAX = 10_000;
+
 interface PoolAddress {
   readonly applicationId: string;
   readonly id: string;
@@ -77,6 +80,7 @@ class Publishing {
   /** Names as they will stand after this publish. */
   readonly #names: Set<string>;
   readonly #byRef = new Map<string, string>();
+  readonly #queues = new Map<string, Set<string>>();
   readonly #freedKeys = new Set<string>();
   readonly #newKeys = new Set<string>();
   readonly #accepted: Uint8Array[] = [];
@@ -85,7 +89,10 @@ class Publishing {
   constructor(event: PublishCommand & TurnFacts) {
     this.#event = event;
     this.#names = new Set(allNames(event.directory));
-    for (const name of this.#names) this.#byRef.set(parsePackageName(name).refHex, name);
+    for (const name of this.#names) {
+      this.#byRef.set(parsePackageName(name).refHex, name);
+      this.#queueOf(name).add(name);
+    }
     this.#rejected = [...event.rejected];
   }
 
@@ -109,13 +116,15 @@ class Publishing {
     const known = keyHashes.some((hash) => this.#newKeys.has(hash)) || (offered.keysKnown && !this.#freed(keyHashes));
     if (known) return this.#reject(index, "INIT_KEY", "a key of this package came with another package");
     const kind = index === -1 ? "last" : "once";
-    const prefix = queuePrefix(kind, ciphersuite, this.#event.labelHex);
-    const queued = [...this.#names].filter((name) => name.startsWith(prefix));
-    if (kind === "once" && queued.length >= this.#event.queueMax) {
+    const queued = this.#queueOf(queuePrefix(kind, ciphersuite, this.#event.labelHex));
+    if (kind === "once" && queued.size >= this.#event.queueMax) {
       return this.#reject(index, "POOL_FULL", `the queue holds ${String(this.#event.queueMax)} packages`);
     }
     // A new last resort takes the place of the one before it.
-    if (kind === "last") for (const name of queued) this.#drop(name);
+    if (kind === "last") for (const name of [...queued]) this.#drop(name);
+    if (this.#names.size >= PACKAGES_MAX) {
+      return this.#reject(index, "POOL_FULL", `the pool holds ${String(PACKAGES_MAX)} packages in all its queues`);
+    }
     this.#put(packageName(kind, { ...offered, labelHex: this.#event.labelHex }), offered);
   }
 
@@ -144,8 +153,18 @@ class Publishing {
     return [...queues].sort(([a], [b]) => a - b).map(([ciphersuite, available]) => ({ ciphersuite, label, available }));
   }
 
+  /** @param name a package's, or only the prefix of its queue */
+  #queueOf(name: string): Set<string> {
+    const [kind, ciphersuite, labelHex] = name.split("/", 3);
+    const prefix = `${String(kind)}/${String(ciphersuite)}/${String(labelHex)}`;
+    const queue = this.#queues.get(prefix) ?? new Set();
+    this.#queues.set(prefix, queue);
+    return queue;
+  }
+
   #put(name: string, offered: OfferedPackage): void {
     this.#names.add(name);
+    this.#queueOf(name).add(name);
     this.#byRef.set(offered.refHex, name);
     this.#accepted.push(Buffer.from(offered.refHex, "hex"));
     this.#effects.push({ type: "putPart", name, bytes: offered.bytes });
@@ -158,6 +177,7 @@ class Publishing {
   #drop(name: string): void {
     const { refHex, keyHashes } = parsePackageName(name);
     this.#names.delete(name);
+    this.#queueOf(name).delete(name);
     this.#byRef.delete(refHex);
     this.#effects.push({ type: "deletePart", name });
     for (const hash of keyHashes) {
