@@ -1,0 +1,23 @@
+// The real server with faults switched on by name (AEGIS_TEST_SABOTAGE, names with commas between), for tests that
+// show that they would notice. Never part of a build: the command `aegis` can't switch anything on.
+import { randomUUID } from "node:crypto";
+import { startApp } from "../../dist/app.js";
+import { loadConfig } from "../../dist/load-config.js";
+import { findDeploymentSecrets } from "../../dist/services/deployment-secrets.js";
+import { createTelemetry } from "../../dist/telemetry.js";
+
+const loaded = loadConfig({ flags: [], environment: process.env, readFile: () => "{}" });
+if (loaded.kind !== "config") throw new Error(`the test's settings are wrong: ${loaded.message ?? ""}`);
+const { config } = loaded;
+const nodeId = randomUUID();
+const secrets = await findDeploymentSecrets({
+  dataFolder: config.store.kind === "lmdb" ? config.store.path : undefined,
+  secret: config.secret,
+  operatorKey: config.operatorKey,
+});
+const telemetry = createTelemetry({ level: config.logLevel, node: nodeId, version: "0" });
+const sabotage = new Set((process.env["AEGIS_TEST_SABOTAGE"] ?? "").split(",").filter((name) => name !== ""));
+const app = await startApp({ config, secrets, telemetry, version: "0", nodeId, sabotage });
+process.on("SIGTERM", () => {
+  app.stop().then(() => process.exit(0));
+});
