@@ -18,6 +18,7 @@ import { ExternalSenders } from "./services/external-senders.ts";
 import { FullTracking } from "./services/full-tracking.ts";
 import { GroupDirectory } from "./services/group-directory.ts";
 import { GroupFollower } from "./services/group-follower.ts";
+import { GroupLifecycleService } from "./services/group-lifecycle-service.ts";
 import { GroupService } from "./services/group-service.ts";
 import { HandshakeService } from "./services/handshake-service.ts";
 import { IdentityService } from "./services/identity-service.ts";
@@ -184,7 +185,8 @@ function createServer(
     applications,
     identities: new IdentityService(ports, tags),
     keyPools: new KeyPoolService(ports, tags),
-    groups: new GroupService(ports, groups, follower, full),
+    groups: new GroupService(ports, groups, follower),
+    groupLives: new GroupLifecycleService(ports, groups, full),
     handshakes: new HandshakeService(ports, groups, { full, ordering: new OrderingTracking(groups) }),
     streams,
     unavailable: telemetry.storeUnavailable,

@@ -5,6 +5,7 @@ import type { MethodName, Params } from "../protocol/methods.ts";
 import { StoreUnavailable } from "../store/store.ts";
 import type { ApplicationDirectory } from "./application-directory.ts";
 import type { ApplicationService } from "./application-service.ts";
+import type { GroupLifecycleService } from "./group-lifecycle-service.ts";
 import type { GroupService } from "./group-service.ts";
 import type { HandshakeService } from "./handshake-service.ts";
 import type { IdentityService } from "./identity-service.ts";
@@ -19,6 +20,7 @@ export interface Services {
   readonly identities: IdentityService;
   readonly keyPools: KeyPoolService;
   readonly groups: GroupService;
+  readonly groupLives: GroupLifecycleService;
   readonly handshakes: HandshakeService;
   readonly streams: StreamService;
   /** The store did not answer. */
@@ -72,7 +74,14 @@ function operatorHandlers({ applications }: Services): OperatorHandlers {
   };
 }
 
-function applicationHandlers({ identities, keyPools, groups, handshakes, streams }: Services): ApplicationHandlers {
+function applicationHandlers({
+  identities,
+  keyPools,
+  groups,
+  groupLives,
+  handshakes,
+  streams,
+}: Services): ApplicationHandlers {
   return {
     "identity.create": (request, params) => identities.create(request, params),
     "identity.get": (request, params) => identities.get(request, params),
@@ -87,17 +96,17 @@ function applicationHandlers({ identities, keyPools, groups, handshakes, streams
     "keyPool.status": (request, params) => keyPools.status(request, params),
     "keyPool.list": (request, params) => keyPools.list(request, params),
     "keyPool.remove": (request, params) => keyPools.remove(request, params),
-    "group.create": (request, params) => groups.create(request, params),
+    "group.create": (request, params) => groupLives.create(request, params),
     "group.commit": (request, params) => handshakes.commit(request, params),
-    "group.putGroupInfo": (request, params) => groups.putGroupInfo(request, params),
+    "group.putGroupInfo": (request, params) => groupLives.putGroupInfo(request, params),
     "group.propose": (request, params) => handshakes.propose(request, params),
     "group.send": (request, params) => handshakes.send(request, params),
     "group.get": (request, params) => groups.get(request, params),
     "group.tree": (request, params) => groups.tree(request, params),
     "group.members": (request, params) => groups.members(request, params),
     "group.list": (request, params) => groups.list(request, params),
-    "group.update": (request, params) => groups.update(request, params),
-    "group.delete": (request, params) => groups.delete(request, params),
+    "group.update": (request, params) => groupLives.update(request, params),
+    "group.delete": (request, params) => groupLives.delete(request, params),
     "stream.read": (request, params) => streams.read(request, params),
     "stream.acknowledge": (request, params) => streams.acknowledgeRequest(request, params),
   };

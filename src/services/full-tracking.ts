@@ -1,15 +1,7 @@
 // Judges what `full` tracking can: a commit or proposal against the group's public state (PROTOCOL M2–M7),
 // whose each leaf is (M5), and what comes beside a commit. Off the turn; the group's actor compares again.
 import type { Refused } from "../actors/actor-port.ts";
-import {
-  leafPart,
-  memberPart,
-  type FollowedState,
-  type GroupContext,
-  type OwnedLeaf,
-  type Sender,
-  type SubmitCommitCommand,
-} from "../actors/group-state.ts";
+import { type FollowedState, type GroupContext, type Sender, type SubmitCommitCommand } from "../actors/group-state.ts";
 import { effective } from "../actors/group-settings.ts";
 import type { NewSnapshot } from "../actors/group-trees.ts";
 import {

@@ -10,10 +10,18 @@ import type { Reason } from "../protocol/reasons.ts";
 import { broken, malformedBytes, splitWelcomes } from "./group-checks.ts";
 import type { GroupDirectory, GroupHead } from "./group-directory.ts";
 import type { Answer } from "./request-port.ts";
-import { ask, done, refused, type ApplicationRequest, type ServicePorts } from "./service-ports.ts";
+import {
+  ask,
+  done,
+  refused,
+  refusedUnlessRemembered,
+  type ApplicationRequest,
+  type ServicePorts,
+} from "./service-ports.ts";
 import type { JudgedCommit, Tracking } from "./tracking.ts";
 
 type CommitParams = Params<"group.commit">;
+type GroupCommand = { readonly type: string } & Record<string, unknown>;
 
 export interface Trackings {
   readonly ordering: Tracking;
@@ -58,6 +66,20 @@ export class HandshakeService {
   }
 
   async propose(request: ApplicationRequest, params: Params<"group.propose">): Promise<Answer> {
+    const outcome = await this.#askUnlessRefused(request, params.groupId, await this.#proposal(request, params));
+    if (outcome.kind === "refused") return outcome;
+    const { proposalRef, offset } = outcome.value as { proposalRef?: Uint8Array; offset: number };
+    return done({ proposalRef, position: { lineage: outcome.lineage, offset } });
+  }
+
+  async send(request: ApplicationRequest, params: Params<"group.send">): Promise<Answer> {
+    const outcome = await this.#askUnlessRefused(request, params.groupId, await this.#message(request, params));
+    if (outcome.kind === "refused") return outcome;
+    const { offset } = outcome.value as { offset: number };
+    return done({ position: { lineage: outcome.lineage, offset } });
+  }
+
+  async #proposal(request: ApplicationRequest, params: Params<"group.propose">): Promise<GroupCommand | Refused> {
     const head = await this.#groups.head(request.applicationId, params.groupId);
     if (head === undefined) return refused("GROUP_NOT_FOUND");
     const message = readFor(head, params.groupId, params.proposal, "proposal", "PROPOSAL_INVALID");
@@ -65,42 +87,39 @@ export class HandshakeService {
     if (String(message.value.epoch) !== head.context.epoch) return { kind: "refused", refusal: conflictOf(head) };
     const judged = await this.#tracking(head).propose(request, params, head, message.value);
     if (judged.kind === "refused") return judged;
-    const outcome = await this.#ask(request, params.groupId, {
-      type: "submitProposal",
-      epoch: head.context.epoch,
-      message: params.proposal,
-      proposalRef: judged.proposalRef,
-      sender: judged.sender,
-      governed: request.settings,
-    });
-    if (outcome.kind === "refused") return outcome;
-    const { proposalRef, offset } = outcome.value as { proposalRef?: Uint8Array; offset: number };
-    return done({ proposalRef, position: { lineage: outcome.lineage, offset } });
+    const { proposalRef, sender } = judged;
+    const { epoch } = head.context;
+    return { type: "submitProposal", epoch, message: params.proposal, proposalRef, sender, governed: request.settings };
   }
 
-  async send(request: ApplicationRequest, params: Params<"group.send">): Promise<Answer> {
+  async #message(request: ApplicationRequest, params: Params<"group.send">): Promise<GroupCommand | Refused> {
     const head = await this.#groups.head(request.applicationId, params.groupId);
     if (head === undefined) return refused("GROUP_NOT_FOUND");
     const message = readFor(head, params.groupId, params.message, "application", "MESSAGE_INVALID");
     if (message.kind === "refused") return message;
     const stranger = await this.#tracking(head).send(request, params, head);
     if (stranger !== undefined) return stranger;
-    const outcome = await this.#ask(request, params.groupId, {
-      type: "sendMessage",
-      epoch: String(message.value.epoch),
-      message: params.message,
-      governed: request.settings,
-    });
-    if (outcome.kind === "refused") return outcome;
-    const { offset } = outcome.value as { offset: number };
-    return done({ position: { lineage: outcome.lineage, offset } });
+    const epoch = String(message.value.epoch);
+    return { type: "sendMessage", epoch, message: params.message, governed: request.settings };
+  }
+
+  /** A retry of what was applied is answered although the group has gone on since (E4). */
+  #askUnlessRefused(
+    request: ApplicationRequest,
+    groupId: Uint8Array,
+    command: GroupCommand | Refused,
+  ): Promise<Applied | Refused> {
+    if ("type" in command) return this.#ask(request, groupId, command);
+    const { reason, ...extra } = command.refusal;
+    const to = this.#groups.address(request.applicationId, groupId);
+    return refusedUnlessRemembered(this.#ports, request, to, reason, extra);
   }
 
   #tracking({ context }: GroupHead): Tracking {
     return this.#trackings[context.tracking];
   }
 
-  #ask(request: ApplicationRequest, groupId: Uint8Array, command: { type: string } & Record<string, unknown>) {
+  #ask(request: ApplicationRequest, groupId: Uint8Array, command: GroupCommand) {
     return ask(this.#ports, request, this.#groups.address(request.applicationId, groupId), command, true);
   }
 

@@ -1,0 +1,224 @@
+// A group's beginning, its settings and its end (PROTOCOL §4), and the GroupInfo that joiners start from.
+// Judged off the turn; decided by the group's actor.
+import type { Applied, Refused } from "../actors/actor-port.ts";
+import { GROUP_INFO_PART, type FirstState, type OwnedLeaf } from "../actors/group-state.ts";
+import { widened } from "../actors/group-settings.ts";
+import { GROUPS_LIST } from "../actors/tag-names.ts";
+import { readGroupInfo, type GroupInfo } from "../mls/group-info.ts";
+import { equalBytes } from "../mls/suites.ts";
+import type { PublicTree } from "../mls/tree/public-tree.ts";
+import type { Params } from "../protocol/methods.ts";
+import { broken, checkGroupInfo, checkSignedBy, type CheckedGroupInfo } from "./group-checks.ts";
+import type { FullTracking } from "./full-tracking.ts";
+import type { GroupDirectory, GroupHead } from "./group-directory.ts";
+import type { Answer } from "./request-port.ts";
+import {
+  ask,
+  done,
+  placeOf,
+  refused,
+  refusedUnlessRemembered,
+  settledInTime,
+  type ApplicationRequest,
+  type ServicePorts,
+} from "./service-ports.ts";
+
+interface FirstMembers {
+  readonly kind: "members";
+  readonly members: readonly string[];
+  readonly full: FirstState | undefined;
+}
+
+export class GroupLifecycleService {
+  readonly #ports: ServicePorts;
+  readonly #groups: GroupDirectory;
+  readonly #full: FullTracking;
+
+  constructor(ports: ServicePorts, groups: GroupDirectory, full: FullTracking) {
+    this.#ports = ports;
+    this.#groups = groups;
+    this.#full = full;
+  }
+
+  async create(request: ApplicationRequest, params: Params<"group.create">): Promise<Answer> {
+    const { settings, applicationId } = request;
+    const wide = widened(settings, params.settings ?? {});
+    if (wide !== undefined) return refused("SETTING_WIDENED", { details: { setting: wide } });
+    const checked = await checkGroupInfo(params.groupInfo, params.ratchetTree);
+    if (checked.kind === "refused") return checked;
+    const { info, tree } = checked;
+    if (!settings.ciphersuites.includes(info.ciphersuite)) {
+      return broken("GROUP_INFO_INVALID", "CIPHERSUITE", "12.4.3", "the application does not allow this ciphersuite");
+    }
+    if (info.groupId.length < 1 || info.groupId.length > 255) {
+      return broken("GROUP_INFO_INVALID", "GROUP_ID", "PROTOCOL 4", "a group id has 1 to 255 bytes");
+    }
+    const first = await this.#admit(request, params, checked);
+    if (first.kind === "refused") {
+      const { reason, ...extra } = first.refusal;
+      const to = this.#groups.address(applicationId, info.groupId);
+      const before = await refusedUnlessRemembered(this.#ports, request, to, reason, extra);
+      return before.kind === "refused" ? before : created(before, info);
+    }
+    const command = {
+      type: "create",
+      groupId: Buffer.from(info.groupId).toString("base64"),
+      tracking: params.tracking,
+      ciphersuite: info.ciphersuite,
+      epoch: String(info.epoch),
+      settings: params.settings ?? {},
+      groupInfo: params.groupInfo,
+      ...(params.tracking === "full" ? { full: first.full } : { tree: tree?.stored }),
+      members: first.members,
+      memberCount: first.memberCount,
+      governed: settings,
+    };
+    const outcome = await ask(this.#ports, request, this.#groups.address(applicationId, info.groupId), command, true);
+    if (outcome.kind === "refused") return outcome;
+    // The quota counts what stands in the index, so the next create must find this one there.
+    if (settings.quotas.groups !== null) await settledInTime(outcome, request.deadline);
+    return created(outcome, info);
+  }
+
+  async putGroupInfo(request: ApplicationRequest, params: Params<"group.putGroupInfo">): Promise<Answer> {
+    const head = await this.#groups.head(request.applicationId, params.groupId);
+    if (head === undefined) return refused("GROUP_NOT_FOUND");
+    const checked = await checkGroupInfo(params.groupInfo, undefined);
+    if (checked.kind === "refused") return checked;
+    const differs = await this.#differsFromStored(request, params.groupId, head, checked);
+    if (differs !== undefined) return differs;
+    const command = { type: "putGroupInfo", epoch: String(checked.info.epoch), groupInfo: params.groupInfo };
+    const outcome = await ask(
+      this.#ports,
+      request,
+      this.#groups.address(request.applicationId, params.groupId),
+      command,
+      true,
+    );
+    return outcome.kind === "refused" ? outcome : done({});
+  }
+
+  async update(request: ApplicationRequest, { groupId, settings }: Params<"group.update">): Promise<Answer> {
+    const wide = widened(request.settings, settings);
+    if (wide !== undefined) return refused("SETTING_WIDENED", { details: { setting: wide } });
+    const command = { type: "update", settings, governed: request.settings };
+    const outcome = await ask(
+      this.#ports,
+      request,
+      this.#groups.address(request.applicationId, groupId),
+      command,
+      true,
+    );
+    return outcome.kind === "refused" ? outcome : done(outcome.value as object);
+  }
+
+  async delete(request: ApplicationRequest, { groupId }: Params<"group.delete">): Promise<Answer> {
+    const command = { type: "delete", governed: request.settings };
+    const outcome = await ask(
+      this.#ports,
+      request,
+      this.#groups.address(request.applicationId, groupId),
+      command,
+      true,
+    );
+    if (outcome.kind === "refused") return outcome;
+    if (request.settings.quotas.groups !== null) await settledInTime(outcome, request.deadline);
+    return done({});
+  }
+
+  /** Who the members are at the beginning, and that the application has room for them. */
+  async #admit(
+    request: ApplicationRequest,
+    { as, tracking }: Params<"group.create">,
+    checked: CheckedGroupInfo,
+  ): Promise<(FirstMembers & { readonly memberCount: number }) | Refused> {
+    const first = await this.#firstMembers(request, as, checked, tracking);
+    if (first.kind === "refused") return first;
+    const { settings, applicationId } = request;
+    const memberCount = checked.tree?.stored.members ?? first.members.length;
+    if (memberCount > settings.groupMembersMax) return refused("MEMBERS_LIMIT");
+    const { groups } = settings.quotas;
+    if (groups !== null && (await this.#ports.store.countTag(applicationId, GROUPS_LIST)) >= groups) {
+      return refused("QUOTA", { details: { quota: "groups" } });
+    }
+    return { ...first, memberCount };
+  }
+
+  /** The clients that are members at the beginning: the tree's leaves, or who says `as`. */
+  async #firstMembers(
+    request: ApplicationRequest,
+    as: string | undefined,
+    { info, tree }: CheckedGroupInfo,
+    tracking: Params<"group.create">["tracking"],
+  ): Promise<FirstMembers | Refused> {
+    if (as !== undefined) {
+      const [client] = await this.#groups.identities(request.applicationId, [as]);
+      if (client === undefined) return refused("AS_MISMATCH");
+    }
+    if (tree === undefined) {
+      if (tracking === "full")
+        return broken("TREE_INVALID", "TREE_MISSING", "12.4.3.3", "full tracking begins with the tree");
+      return { kind: "members", members: as === undefined ? [] : [as], full: undefined };
+    }
+    const leaves = await this.#ownedLeaves(request, tree.tree);
+    const members = leaves.flatMap(({ clientId }) => clientId ?? []);
+    if (as !== undefined && leaves.find(({ leaf }) => leaf === info.signer)?.clientId !== as)
+      return refused("AS_MISMATCH");
+    if (tracking === "ordering") return { kind: "members", members: [...new Set(members)], full: undefined };
+    const snapshot = await this.#full.open(request, info, tree.tree);
+    if (snapshot.kind === "refused") return snapshot;
+    if (members.length < leaves.length && !request.settings.strangers) {
+      return broken("TREE_INVALID", "LEAF_CLIENT", "PROTOCOL M5", "a leaf is no client's current identity");
+    }
+    if (new Set(members).size !== members.length) {
+      return broken("TREE_INVALID", "ONE_LEAF_A_CLIENT", "PROTOCOL M5", "a client has two leaves");
+    }
+    return { kind: "members", members, full: { snapshot: snapshot.snapshot, leaves } };
+  }
+
+  async #ownedLeaves(request: ApplicationRequest, tree: PublicTree): Promise<OwnedLeaf[]> {
+    const leaves: number[] = [];
+    const credentials: Uint8Array[] = [];
+    for (let leaf = 0; leaf < tree.leafCount; leaf += 1) {
+      const node = tree.leaf(leaf);
+      if (node === undefined) continue;
+      leaves.push(leaf);
+      credentials.push(node.credential);
+    }
+    const clients = await this.#groups.clientsOf(request, credentials);
+    return leaves.map((leaf, n) => ({ leaf, ...(clients[n] === undefined ? {} : { clientId: clients[n] }) }));
+  }
+
+  /** Another member's GroupInfo for the same epoch: equal in context and confirmation tag. */
+  async #differsFromStored(
+    request: ApplicationRequest,
+    groupId: Uint8Array,
+    head: GroupHead,
+    { info }: CheckedGroupInfo,
+  ): Promise<Refused | undefined> {
+    if (!equalBytes(info.groupId, groupId))
+      return broken("GROUP_INFO_INVALID", "GROUP_INFO_CONTEXT", "12.4.3", "it is another group's");
+    if (String(info.epoch) !== head.context.epoch)
+      return broken("GROUP_INFO_INVALID", "GROUP_INFO_CONTEXT", "12.4.3", "it is not of the current epoch");
+    if (head.context.tracking === "full") return this.#full.matchGroupInfo(request, head, info);
+    const tree = await this.#groups.currentTree(request.applicationId, head);
+    const signature = tree === undefined ? undefined : await checkSignedBy(info, tree);
+    if (signature !== undefined) return signature;
+    const { shard, actor } = placeOf(this.#ports.store, this.#groups.address(request.applicationId, groupId));
+    const [bytes] = await this.#ports.store.readParts(shard, actor, [GROUP_INFO_PART]);
+    const stored = bytes === undefined ? undefined : readGroupInfo(bytes);
+    if (stored?.kind !== "ok" || stored.value.epoch !== info.epoch) return undefined;
+    if (!equalBytes(stored.value.groupContext, info.groupContext)) {
+      return broken("GROUP_INFO_INVALID", "GROUP_INFO_CONTEXT", "12.4.3", "its context is not the epoch's");
+    }
+    if (!equalBytes(stored.value.confirmationTag, info.confirmationTag)) {
+      return broken("GROUP_INFO_INVALID", "GROUP_INFO_TAG", "12.4.3", "its confirmation tag is not the epoch's");
+    }
+    return undefined;
+  }
+}
+
+function created(outcome: Applied, { groupId, epoch }: GroupInfo): Answer {
+  const { offset } = outcome.value as { offset: number };
+  return done({ groupId, epoch, position: { lineage: outcome.lineage, offset } });
+}
