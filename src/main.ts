@@ -1,15 +1,21 @@
 #!/usr/bin/env node
-// The command `aegis`: reads the settings, starts the server and stops it on a signal. Prints no secret.
+// The command `aegis`: serve (until a signal), backup and restore. Prints no secret.
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { startApp, type App } from "./app.ts";
 import type { Config } from "./config.ts";
 import { loadConfig } from "./load-config.ts";
 import { findDeploymentSecrets } from "./services/deployment-secrets.ts";
+import { backupLmdb, restoreLmdb } from "./store/lmdb/backup.ts";
+import { StoreRefused, StoreUnavailable } from "./store/store.ts";
 import { createTelemetry, type Telemetry } from "./telemetry.ts";
 
 const EXIT_USAGE = 2;
 const EXIT_REFUSED = 1;
+const USAGE = `usage:
+  aegis serve [flags]           the server; aegis serve --help lists the flags
+  aegis backup FOLDER FILE      copies the embedded store's folder, while it serves or not
+  aegis restore FILE FOLDER     makes a folder from a backup: new lineages, no one-time KeyPackages`;
 
 function version(): string {
   const file = readFileSync(new URL("../package.json", import.meta.url), "utf8");
@@ -32,8 +38,7 @@ async function serve(config: Config): Promise<void> {
     stopOnSignals(app, telemetry);
   } catch (error) {
     telemetry.startRefused(error);
-    process.stderr.write(`aegis: ${error instanceof Error ? error.message : "could not start"}\n`);
-    process.exitCode = EXIT_REFUSED;
+    fail(error instanceof Error ? error.message : "could not start", EXIT_REFUSED);
     // Whatever was opened must not keep a server alive that does not serve.
     setTimeout(() => process.exit(EXIT_REFUSED), 1_000).unref();
   }
@@ -57,19 +62,42 @@ function stopOnSignals(app: App, telemetry: Telemetry): void {
   }
 }
 
-async function main(argv: readonly string[]): Promise<void> {
-  const [command, ...flags] = argv;
-  if (command !== "serve") {
-    process.stderr.write("usage: aegis serve [flags]   (aegis serve --help)\n");
-    process.exitCode = EXIT_USAGE;
-    return;
-  }
+async function runServe(flags: readonly string[]): Promise<void> {
   const loaded = loadConfig({ flags, environment: process.env, readFile: (path) => readFileSync(path, "utf8") });
   if (loaded.kind === "help") process.stdout.write(loaded.text);
   else if (loaded.kind === "config") await serve(loaded.config);
-  else {
-    process.stderr.write(`aegis: ${loaded.message}\n`);
-    process.exitCode = EXIT_USAGE;
+  else fail(loaded.message, EXIT_USAGE);
+}
+
+/** Both work on the embedded store's folder; a backup may be taken while a server serves from it. */
+async function copy(
+  run: (source: string, target: string) => Promise<void>,
+  [source, target, ...more]: readonly string[],
+): Promise<void> {
+  if (source === undefined || target === undefined || more.length > 0) return fail(USAGE, EXIT_USAGE);
+  try {
+    await run(source, target);
+  } catch (error) {
+    if (!(error instanceof StoreRefused || error instanceof StoreUnavailable)) throw error;
+    fail(error.message, EXIT_REFUSED);
+  }
+}
+
+function fail(message: string, code: number): void {
+  process.stderr.write(`aegis: ${message}\n`);
+  process.exitCode = code;
+}
+
+async function main([command, ...rest]: readonly string[]): Promise<void> {
+  switch (command) {
+    case "serve":
+      return runServe(rest);
+    case "backup":
+      return copy(backupLmdb, rest);
+    case "restore":
+      return copy(restoreLmdb, rest);
+    default:
+      fail(USAGE, EXIT_USAGE);
   }
 }
 

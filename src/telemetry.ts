@@ -212,6 +212,11 @@ function hostEvents(log: Logger, registry: Registry) {
     labelNames: ["cause"],
     registers,
   });
+  const lineages = new Counter({
+    name: "aegis_lineages_changed_total",
+    help: "Shards whose stored history was lost.",
+    registers,
+  });
   const claimed = new Counter({ name: "aegis_shards_claimed_total", help: "Claims of shards.", registers });
   const failed = new Counter({
     name: "aegis_actor_failures_total",
@@ -230,6 +235,10 @@ function hostEvents(log: Logger, registry: Registry) {
     shardLost(shard: number, cause: string) {
       lost.inc({ cause });
       log.warn({ shard, cause }, "shard lost");
+    },
+    lineageChanged(shard: number) {
+      lineages.inc();
+      log.error({ shard }, "stored history was lost: the shard's lineage changed");
     },
     shardClaimed(shard: number, fence: number) {
       claimed.inc();

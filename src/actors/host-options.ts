@@ -31,6 +31,8 @@ export interface HostLimits {
 export interface HostEvents {
   batchCommitted(operations: number, releases: number, waitMs: number): void;
   shardLost(shard: number, cause: string): void;
+  /** Stored history was lost: positions of before mean nothing any more. */
+  lineageChanged(shard: number): void;
   shardClaimed(shard: number, fence: number): void;
   actorFailed(kind: string, cause: unknown): void;
   actorsLive(count: number): void;

@@ -287,6 +287,8 @@ export class ShardRunner {
       unknown?.refuseAll(refuse("OUTCOME_UNKNOWN"));
       return;
     }
+    // The store came back without what this node had written (rule 8): everybody must hear of it.
+    if (claimed.record.lineage !== lost.lineage) this.#options.events.lineageChanged(this.shard);
     this.#own(claimed);
     if (unknown !== undefined) this.#settleUnknown(unknown, lost, claimed);
     this.#continue();

@@ -13,6 +13,8 @@ export interface Secrets {
   open(sealed: Uint8Array, context: string): Uint8Array;
   /** Shared by the nodes of one deployment; proves one to another. */
   readonly linkKey: Uint8Array;
+  /** Names the deployment without telling anything of its secret: a store belongs to one (F18). */
+  readonly deployment: string;
 }
 
 export class SealBroken extends Error {
@@ -39,6 +41,7 @@ export function deriveSecrets(secret: string): Secrets {
     seal: (plain, context) => seal(sealing, plain, context),
     open: (sealed, context) => open(sealing, sealed, context),
     linkKey: Uint8Array.from(derive("links")),
+    deployment: derive("deployment").toString("hex"),
   };
 }
 

@@ -103,6 +103,7 @@ export class ActorWorld {
       events: {
         batchCommitted: (operations) => events.push(`committed ${String(operations)}`),
         shardLost: (shard, cause) => events.push(`lost ${String(shard)}: ${cause}`),
+        lineageChanged: (shard) => events.push(`lineage changed ${String(shard)}`),
         shardClaimed: (shard, fence) => events.push(`claimed ${String(shard)} ${String(fence)}`),
         actorFailed: (kind, cause) => events.push(`failed ${kind}: ${String(cause)}`),
         actorsLive: (count) => events.push(`live ${String(count)}`),

@@ -1,0 +1,66 @@
+// `aegis backup` while the server serves, `aegis restore` into another folder: what was acknowledged is there,
+// under new lineages, and no one-time KeyPackage is (GUARANTEES rule 10).
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, expect, test } from "vitest";
+import { connect } from "../../src/client/client.ts";
+import { createDevice } from "../support/devices.ts";
+import { ServerProcess } from "../support/server-process.ts";
+
+const root = path.join(import.meta.dirname, "../..");
+const folder = mkdtempSync(path.join(tmpdir(), "aegis-backup-"));
+const servers: ServerProcess[] = [];
+afterEach(async () => {
+  for (const server of servers) await server.dispose();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function aegis(...args: string[]): { readonly status: number | null; readonly stderr: string } {
+  const { status, stderr } = spawnSync(process.execPath, [path.join(root, "dist/main.js"), ...args], {
+    encoding: "utf8",
+  });
+  return { status, stderr };
+}
+
+test("[G2] [G3] a backup taken while serving and restored has every client, new lineages and no one-time package", async () => {
+  const server = await ServerProcess.start();
+  servers.push(server);
+  const operator = await connect({ url: server.url, token: server.operatorToken });
+  const { key } = await operator.application.create({ name: "backed-up" });
+  const client = await connect({ url: server.url, token: key.secret });
+  const { clientId, mls } = await createDevice(client, "alice", { tags: ["kept"] });
+  const packages = await Promise.all([mls.createKeyPackage(), mls.createKeyPackage()]);
+  const lastResort = await mls.createKeyPackage({ lastResort: true });
+  const keyPackages = packages.map(({ message }) => message);
+  await client.keyPool.publish({ clientId, keyPackages, lastResort: lastResort.message });
+  const before = await client.stream.read({ kind: "client", id: clientId });
+  const file = path.join(folder, "backup");
+  expect(aegis("backup", server.dataFolder, file)).toMatchObject({ status: 0 });
+  await Promise.all([operator.close(), client.close()]);
+  await server.stop();
+
+  const restored = path.join(folder, "restored");
+  expect(aegis("restore", file, restored)).toMatchObject({ status: 0 });
+  expect(aegis("restore", file, restored).stderr).toMatch(/aegis: /);
+  // The secrets are the operator's to carry over: without them no key is known.
+  const secret = (name: string) => path.join(server.dataFolder, name);
+  for (const name of ["secret", "operator-key"]) spawnSync("cp", ["-p", secret(name), path.join(restored, name)]);
+  const again = await ServerProcess.start({ env: { AEGIS_STORE: `lmdb:${restored}`, AEGIS_OPERATOR_KEY: "" } });
+  servers.push(again);
+  const after = await connect({ url: again.url, token: key.secret });
+  const found = await after.identity.find({ all: ["kept"] });
+  expect(found.clients.map((record) => record.clientId)).toEqual([clientId]);
+  const claimed = await after.keyPool.claim({ targets: [{ clientId }] });
+  expect(claimed.claimed).toMatchObject([{ lastResort: true }]);
+  const stream = await after.stream.read({ kind: "client", id: clientId, after: before.position });
+  expect(stream).toMatchObject({ recovered: false, reason: "LINEAGE_CHANGED" });
+  expect(stream.position.lineage).not.toBe(before.position.lineage);
+  await after.close();
+});
+
+test("wrong words are answered with the usage", () => {
+  expect(aegis("backup", "one")).toMatchObject({ status: 2, stderr: expect.stringContaining("usage") as string });
+  expect(aegis("nonsense")).toMatchObject({ status: 2 });
+});
