@@ -8,6 +8,8 @@ import type { Exchanges } from "./exchanges.ts";
 
 /** The server answers by the deadline: its word is better than none, so it may travel for so long. */
 const DEADLINE_GRACE_MS = 250;
+/** Between two looks for calls whose time is over: a timer for each call would cost more than the call. */
+const SWEEP_MS = 50;
 
 /** What calls need of the connection. */
 export interface CallChannel {
@@ -34,7 +36,6 @@ interface Call extends CallRequest {
   readonly deadline: number;
   readonly settle: { resolve(result: unknown): void; reject(error: unknown): void };
   readonly aborted: () => void;
-  deadlineTimer: NodeJS.Timeout | undefined;
   retryTimer: NodeJS.Timeout | undefined;
   /** Set while a request is in flight. */
   id: number | undefined;
@@ -52,6 +53,8 @@ export class Calls {
   readonly #again = new Set<Call>();
   readonly #all = new Set<Call>();
   #ended: AegisError | undefined;
+  /** Runs while there are calls. */
+  #sweeper: NodeJS.Timeout | undefined;
 
   constructor(channel: CallChannel, exchanges: Exchanges, limits: CallLimits) {
     this.#channel = channel;
@@ -84,6 +87,7 @@ export class Calls {
   /** No session will follow: everything ends now. */
   end(error: AegisError): void {
     this.#ended = error;
+    clearInterval(this.#sweeper);
     for (const call of [...this.#all]) {
       this.#fail(call, this.#isUnsure(call) ? outcomeUnknown(call) : error.of(facts(call)));
     }
@@ -95,15 +99,14 @@ export class Calls {
       deadline: performance.now() + request.ttlMs,
       settle,
       aborted: () => this.#abandon(call, asError(request.signal?.reason)),
-      deadlineTimer: undefined,
       retryTimer: undefined,
       id: undefined,
       attempts: 0,
       unsure: false,
     };
-    call.deadlineTimer = setTimeout(() => this.#expire(call), request.ttlMs + DEADLINE_GRACE_MS);
     request.signal?.addEventListener("abort", call.aborted, { once: true });
     this.#all.add(call);
+    this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS);
     this.#waiting.add(call);
     this.pump();
   }
@@ -192,7 +195,6 @@ export class Calls {
   }
 
   #leave(call: Call): void {
-    clearTimeout(call.deadlineTimer);
     clearTimeout(call.retryTimer);
     call.signal?.removeEventListener("abort", call.aborted);
     if (call.id !== undefined) this.#exchanges.forget(call.id);
@@ -200,6 +202,14 @@ export class Calls {
     this.#waiting.delete(call);
     this.#again.delete(call);
     this.#all.delete(call);
+  }
+
+  #sweep(): void {
+    const now = performance.now();
+    for (const call of this.#all) if (now > call.deadline + DEADLINE_GRACE_MS) this.#expire(call);
+    if (this.#all.size > 0) return;
+    clearInterval(this.#sweeper);
+    this.#sweeper = undefined;
   }
 }
 
