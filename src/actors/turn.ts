@@ -80,6 +80,7 @@ class TurnBuilder {
     this.#facts = facts;
   }
 
+  // eslint-disable-next-line max-lines-per-function -- the closed list of effects, one case each
   apply(effect: Effect): void {
     const actor = this.#subject.key;
     switch (effect.type) {

@@ -4,7 +4,7 @@ import path from "node:path";
 import { describe, expect, it } from "vitest";
 
 const root = path.resolve(import.meta.dirname, "../..");
-const linesMax = 250;
+const linesMax = 275;
 
 function filesUnder(...folders: string[]): string[] {
   return folders
