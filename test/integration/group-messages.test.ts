@@ -1,4 +1,4 @@
-// Proposals, application messages, external joins and `as` over the wire (PROTOCOL §4, M7, `ordering` tracking).
+// Proposals, application messages and `as` over the wire (PROTOCOL §4, `ordering` tracking).
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { GroupEvents } from "../../src/protocol/schemas/events.ts";
@@ -130,6 +130,28 @@ describe("group.send", () => {
   });
 });
 
+describe("retries", () => {
+  test("[E4] a proposal and a message again under their keys answer as the first time, though the group went on", async () => {
+    const [alice, bob] = await pair();
+    const { groupId } = alice;
+    const wire = await world.wire(app.token);
+    const { message } = await (await device()).mls.createKeyPackage();
+    const send = { groupId, message: await bob.group.send(Buffer.from("x")) };
+    const propose = { groupId, proposal: await proposeAdd(bob, message) };
+    const sent = await wire.call("group.send", send, { key: "s" });
+    const proposed = await wire.call("group.propose", propose, { key: "p" });
+    for (let n = 0; n < 4; n += 1) await alice.commit();
+    expect((await wire.call("group.propose", propose)).error).toMatchObject({ reason: "EPOCH_CONFLICT" });
+    expect((await wire.call("group.send", send)).error).toMatchObject({ reason: "EPOCH_STALE" });
+    expect((await wire.call("group.propose", propose, { key: "p" })).result).toEqual(proposed.result);
+    expect((await wire.call("group.send", send, { key: "s" })).result).toEqual(sent.result);
+    await app.client.group.delete({ groupId });
+    expect((await wire.call("group.send", send, { key: "s" })).result).toEqual(sent.result);
+    expect((await wire.call("group.send", send, { key: "p" })).error).toMatchObject({ reason: "KEY_REUSED" });
+    expect((await wire.call("group.send", send)).error).toMatchObject({ reason: "GROUP_NOT_FOUND" });
+  });
+});
+
 describe("what comes with a commit", () => {
   test("[M3] a GroupInfo of another group, epoch, tag or signer is GROUP_INFO_INVALID, another tree TREE_INVALID", async () => {
     const [alice, bob] = await pair();
@@ -194,61 +216,5 @@ describe("what comes with a commit", () => {
     for (const error of await Promise.all(mismatches)) {
       expect(error).toMatchObject({ code: "PERMISSION_DENIED", reason: "AS_MISMATCH" });
     }
-  });
-});
-
-describe("external joins", () => {
-  async function external(member: Member, joiner: Device, resync = false) {
-    const { groupId } = member;
-    const { groupInfo } = await member.client.group.get({ groupId, include: ["groupInfo"] });
-    const { ratchetTree } = await member.client.group.tree({ groupId });
-    const joined = await joiner.mls.joinExternally(groupInfo as Uint8Array, { ratchetTree, resync });
-    const params = {
-      groupId,
-      commit: joined.commit,
-      groupInfo: joined.groupInfo,
-      ratchetTree: joined.group.ratchetTree(),
-      as: joiner.clientId,
-    };
-    return { params, group: joined.group };
-  }
-
-  test("[M7] under `members` a member resyncs and nobody else joins; under `none` nobody does", async () => {
-    const [alice, bob] = await pair();
-    const { groupId } = alice;
-    const stranger = await external(alice, await device());
-    const error = await refusal(app.client.group.commit(stranger.params));
-    expect(error).toMatchObject({ code: "PERMISSION_DENIED", reason: "EXTERNAL_JOIN" });
-    const resync = await external(alice, bob.device, true);
-    const { epoch } = await app.client.group.commit(resync.params);
-    expect(epoch).toBe(2n);
-    await alice.catchUp();
-    agree(alice, new Member(app.client, bob.device, resync.group));
-    const event = (await groupEvents(app.client, groupId)).at(-1)?.body as GroupEvents["commit"];
-    const committer = { type: "newMember", clientId: bob.device.clientId };
-    expect(event).toMatchObject({ epoch: 2n, external: true, added: [bob.device.clientId], removed: [], committer });
-    expect((await app.client.group.get({ groupId })).members).toBe(2);
-    await app.client.group.update({ groupId, settings: { externalJoin: "none" } });
-    const again = await external(alice, bob.device, true);
-    expect((await refusal(app.client.group.commit(again.params))).reason).toBe("EXTERNAL_JOIN");
-  });
-
-  test("[M7] under `open` a registered client joins and is a member; one that is not registered is refused", async () => {
-    const open = await world.application({ externalJoin: "open" });
-    const [alice, bob] = await pair(open);
-    const { groupId } = alice;
-    const carol = await device(open);
-    const joined = await external(alice, carol);
-    await open.client.group.commit(joined.params);
-    await alice.catchUp();
-    await bob.catchUp();
-    agree(alice, bob, new Member(open.client, carol, joined.group));
-    const { members } = await open.client.group.members({ groupId });
-    expect(members.map(({ clientId }) => clientId)).toContain(carol.clientId);
-    await expect.poll(async () => (await open.client.group.list({ clientId: carol.clientId })).groups.length).toBe(1);
-    const nobody = await device();
-    const { as: _as, ...params } = (await external(alice, nobody)).params;
-    const error = await refusal(open.client.group.commit(params));
-    expect(error).toMatchObject({ reason: "COMMIT_INVALID", details: { rule: "LEAF_CLIENT" } });
   });
 });
