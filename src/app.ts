@@ -21,6 +21,7 @@ import { GroupFollower } from "./services/group-follower.ts";
 import { GroupLifecycleService } from "./services/group-lifecycle-service.ts";
 import { GroupService } from "./services/group-service.ts";
 import { HandshakeService } from "./services/handshake-service.ts";
+import { IdentityProviders } from "./services/identity-provider-choice.ts";
 import { IdentityService } from "./services/identity-service.ts";
 import { KeyPoolService } from "./services/key-pool-service.ts";
 import { OrderingTracking } from "./services/ordering-tracking.ts";
@@ -112,7 +113,13 @@ async function serve(options: AppOptions, store: Store): Promise<App> {
   // Actors owe groups proposals that a service signs; the service in turn asks actors.
   const proposer: { removals?: Removals } = {};
   const host = createHost(options, store, clock, delivery, address, proposer);
-  const ports: ServicePorts = { store, actors: host, clock, newId: options.newId ?? randomUUID };
+  const ports: ServicePorts = {
+    store,
+    actors: host,
+    clock,
+    identityProviders: new IdentityProviders(),
+    newId: options.newId ?? randomUUID,
+  };
   const { server, acknowledgements, removals } = createServer(options, ports, delivery);
   proposer.removals = removals;
   await host.start();

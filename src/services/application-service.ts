@@ -10,6 +10,7 @@ import { formatToken, freshTokenSecret, parseToken } from "./access-token.ts";
 import { applicationAddress, type ApplicationDirectory } from "./application-directory.ts";
 import type { Answer, Authentication, Authenticator, Principal, Request, SessionQuotas } from "./request-port.ts";
 import type { ExternalSenders } from "./external-senders.ts";
+import { providerFault } from "./identity-provider-choice.ts";
 import type { Secrets } from "./secrets.ts";
 import {
   ask,
@@ -54,7 +55,8 @@ export class ApplicationService implements Authenticator {
     const applicationId = ports.newId();
     const { key, token } = this.#newKey(applicationId, ALL_SCOPES);
     const settings = settingsSchema.parse(params.settings ?? {});
-    if (settings.identityProvider.type !== "basic") return refused("PROVIDER_UNSUPPORTED");
+    const fault = providerFault(settings.identityProvider);
+    if (fault !== undefined) return { kind: "refused", refusal: fault };
     const senders = this.#options.senders.make(applicationId, settings.ciphersuites);
     const command = { type: "register", applicationId, name: params.name, settings, key, senders, token };
     const outcome = await ask(ports, request, REGISTRY, command, true);
@@ -96,9 +98,8 @@ export class ApplicationService implements Authenticator {
 
   async update(request: Request, params: Params<"application.update">): Promise<Answer> {
     const { applicationId, settings } = params;
-    if (settings.identityProvider !== undefined && settings.identityProvider.type !== "basic") {
-      return refused("PROVIDER_UNSUPPORTED");
-    }
+    const fault = settings.identityProvider && providerFault(settings.identityProvider);
+    if (fault !== undefined) return { kind: "refused", refusal: fault };
     const { ports, directory } = this.#options;
     const senders = this.#options.senders.make(applicationId, settings.ciphersuites ?? []);
     const command = { type: "update", settings, senders };

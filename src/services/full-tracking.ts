@@ -30,7 +30,6 @@ import type { ExternalSenders } from "./external-senders.ts";
 import type { GroupDirectory, GroupHead } from "./group-directory.ts";
 import type { GroupFollower } from "./group-follower.ts";
 import { LeafClients, type EnteringLeaf, type JudgedClients } from "./leaf-clients.ts";
-import { providerOf } from "./identity-provider-choice.ts";
 import { placeOf, refused, type ApplicationRequest, type ServicePorts } from "./service-ports.ts";
 import type { JudgedCommit, JudgedProposal, Tracking } from "./tracking.ts";
 
@@ -233,8 +232,7 @@ export class FullTracking implements Tracking {
   }
 
   #terms({ settings }: ApplicationRequest) {
-    const provider = providerOf(settings);
-    if (provider === undefined) throw new Error("settings name a provider that was refused when they were given");
+    const provider = this.#ports.identityProviders.of(settings);
     return { judge: this.#judge, provider, nowMs: this.#ports.clock.now(), customProposals: settings.proposalTypes };
   }
 }

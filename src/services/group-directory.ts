@@ -9,7 +9,6 @@ import { isCiphersuite } from "../mls/suites.ts";
 import type { PublicTree } from "../mls/tree/public-tree.ts";
 import { decode } from "../protocol/codec.ts";
 import type { StreamHead } from "../store/store.ts";
-import { providerOf } from "./identity-provider-choice.ts";
 import {
   groupActorId,
   handleActorId,
@@ -39,6 +38,8 @@ export interface EpochBeginning {
 
 /** Parsed trees kept; each is of one epoch of one group. */
 const TREES_MAX = 32;
+/** Credentials are judged in a row for so long; then others have their turn. */
+const JUDGING_MS_MAX = 10;
 
 export class GroupDirectory {
   readonly #ports: ServicePorts;
@@ -111,12 +112,17 @@ export class GroupDirectory {
   /** Registered clients by their credentials; undefined where the credential is nobody's current identity. */
   async clientsOf(request: ApplicationRequest, credentials: readonly Uint8Array[]): Promise<(string | undefined)[]> {
     const { applicationId, settings } = request;
-    const provider = providerOf(settings);
+    const provider = this.#ports.identityProviders.of(settings);
     const now = this.#ports.clock.now();
-    const ids = credentials.map((credential) => {
-      const verdict = provider?.validate(credential, now);
-      return verdict?.valid === true ? handleActorId(verdict.handle, verdict.domain) : undefined;
-    });
+    const ids: (string | undefined)[] = [];
+    let begunAtMs = performance.now();
+    for (const credential of credentials) {
+      const verdict = provider.validate(credential, now);
+      ids.push(verdict.valid ? handleActorId(verdict.handle, verdict.domain) : undefined);
+      if (performance.now() - begunAtMs < JUDGING_MS_MAX) continue;
+      await new Promise(setImmediate);
+      begunAtMs = performance.now();
+    }
     const addresses = ids.map((id) => ({ applicationId, kind: "handle" as const, id: id ?? "" }));
     const handles = await readRecords<HandleContext>(this.#ports.store, addresses);
     const clients = handles.map((handle) => handle?.context.clientId);

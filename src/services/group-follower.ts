@@ -11,7 +11,6 @@ import { Judge, RULES, type Rule } from "../mls/rules.ts";
 import { decode } from "../protocol/codec.ts";
 import type { Settings } from "../protocol/schemas/application.ts";
 import type { GroupDirectory } from "./group-directory.ts";
-import { providerOf } from "./identity-provider-choice.ts";
 import { placeOf, type ServicePorts } from "./service-ports.ts";
 
 export interface FollowerLimits {
@@ -156,34 +155,33 @@ export class GroupFollower {
         after = at;
         if (type === "proposal") rememberProposal(proposals, body, group.ciphersuite);
         if (type !== "commit") continue;
-        followed = await replayCommit(followed, body, proposals, settings, time);
+        followed = await this.#replayCommit(followed, body, proposals, settings, time);
         proposals = new Map();
         if (followed.epoch === target) break;
       }
     }
     return followed;
   }
-}
 
-async function replayCommit(
-  group: PublicGroup,
-  body: Uint8Array,
-  proposals: ReadonlyMap<string, SentProposal>,
-  settings: Settings,
-  nowMs: number,
-): Promise<PublicGroup> {
-  const message = readGroupMessage((decode(body) as { message: Uint8Array }).message);
-  const provider = providerOf(settings);
-  if (message.kind !== "ok" || provider === undefined) throw new JournalBroken("a logged commit can't be read");
-  const outcome = await followCommit(group, message.value as PublicCommit, {
-    judge: trusting,
-    provider,
-    nowMs,
-    customProposals: settings.proposalTypes,
-    findProposal: (ref) => proposals.get(Buffer.from(ref).toString("hex")),
-  });
-  if (outcome.kind !== "followed") throw new JournalBroken("a logged commit does not follow");
-  return outcome.group;
+  async #replayCommit(
+    group: PublicGroup,
+    body: Uint8Array,
+    proposals: ReadonlyMap<string, SentProposal>,
+    settings: Settings,
+    nowMs: number,
+  ): Promise<PublicGroup> {
+    const message = readGroupMessage((decode(body) as { message: Uint8Array }).message);
+    if (message.kind !== "ok") throw new JournalBroken("a logged commit can't be read");
+    const outcome = await followCommit(group, message.value as PublicCommit, {
+      judge: trusting,
+      provider: this.#ports.identityProviders.of(settings),
+      nowMs,
+      customProposals: settings.proposalTypes,
+      findProposal: (ref) => proposals.get(Buffer.from(ref).toString("hex")),
+    });
+    if (outcome.kind !== "followed") throw new JournalBroken("a logged commit does not follow");
+    return outcome.group;
+  }
 }
 
 function rememberProposal(

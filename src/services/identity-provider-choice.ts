@@ -1,11 +1,43 @@
-// The identity provider that an application's settings name.
+// The identity provider that an application's settings name. Providers remember what they judged, so one is made for
+// each set of settings and kept; the one used longest ago goes first.
+import { createHash } from "node:crypto";
 import { createBasicProvider } from "../mls/basic-provider.ts";
 import type { IdentityProvider } from "../mls/identity-provider.ts";
+import { createX509Provider, x509SettingsFault } from "../mls/x509-provider.ts";
+import { badParams } from "../protocol/check-params.ts";
+import { encode } from "../protocol/codec.ts";
+import type { Refusal } from "../protocol/errors.ts";
 import type { Settings } from "../protocol/schemas/application.ts";
 
-const basic = createBasicProvider();
+type ProviderSettings = Settings["identityProvider"];
 
-/** undefined: this build has no such provider (application.create and update refuse it beforehand). */
-export function providerOf(settings: Settings): IdentityProvider | undefined {
-  return settings.identityProvider.type === "basic" ? basic : undefined;
+/** Sets of x509 settings whose providers are kept. */
+const PROVIDERS_MAX = 64;
+
+/** What the schema cannot see in the settings of a provider; undefined: one can be made of them. */
+export function providerFault(settings: ProviderSettings): Refusal | undefined {
+  if (settings.type === "basic") return undefined;
+  const fault = x509SettingsFault(settings);
+  return fault && badParams(`settings.identityProvider.${fault.path}`, fault.why);
+}
+
+export class IdentityProviders {
+  readonly #basic = createBasicProvider();
+  readonly #kept = new Map<string, IdentityProvider>();
+  /** Settings are read anew now and then; while one reading of them lives, nothing is hashed. */
+  readonly #known = new WeakMap<ProviderSettings, IdentityProvider>();
+
+  /** @throws Error for settings with a `providerFault`, which are never stored */
+  of({ identityProvider }: Settings): IdentityProvider {
+    if (identityProvider.type === "basic") return this.#basic;
+    const known = this.#known.get(identityProvider);
+    if (known !== undefined) return known;
+    const name = createHash("sha256").update(encode(identityProvider)).digest("base64");
+    const provider = this.#kept.get(name) ?? createX509Provider(identityProvider);
+    this.#known.set(identityProvider, provider);
+    this.#kept.delete(name);
+    this.#kept.set(name, provider);
+    if (this.#kept.size > PROVIDERS_MAX) this.#kept.delete(this.#kept.keys().next().value ?? "");
+    return provider;
+  }
 }

@@ -8,7 +8,6 @@ import type { IdentityProvider, ValidIdentity } from "../mls/identity-provider.t
 import { refuse } from "../protocol/errors.ts";
 import { decode } from "../protocol/codec.ts";
 import type { Params } from "../protocol/methods.ts";
-import { providerOf } from "./identity-provider-choice.ts";
 import type { Answer } from "./request-port.ts";
 import {
   ask,
@@ -243,14 +242,12 @@ export class IdentityService {
 
   #succeeds({ settings }: ApplicationRequest, current: IdentityFacts, next: Uint8Array): boolean {
     if (settings.identityChange === "any") return true;
-    const provider = providerOf(settings);
-    return provider?.validSuccessor(Buffer.from(current.credential, "base64"), next) === true;
+    const provider = this.#ports.identityProviders.of(settings);
+    return provider.validSuccessor(Buffer.from(current.credential, "base64"), next);
   }
 
   #provider({ settings }: ApplicationRequest): IdentityProvider {
-    const provider = providerOf(settings);
-    if (provider === undefined) throw new Error("settings name a provider that was refused when they were given");
-    return provider;
+    return this.#ports.identityProviders.of(settings);
   }
 
   #address({ applicationId }: ApplicationRequest, clientId: string) {

@@ -11,7 +11,6 @@ import type { KeyPackageFacts } from "../mls/key-package.ts";
 import { refuse } from "../protocol/errors.ts";
 import type { Params } from "../protocol/methods.ts";
 import type { claimFailures } from "../protocol/schemas/key-pool.ts";
-import { providerOf } from "./identity-provider-choice.ts";
 import type { Answer } from "./request-port.ts";
 import {
   ask,
@@ -137,8 +136,7 @@ export class KeyPoolService {
     currentCredential: Uint8Array,
   ): Promise<Judged> {
     const { settings } = request;
-    const provider = providerOf(settings);
-    if (provider === undefined) throw new Error("settings name a provider that was refused when they were given");
+    const provider = this.#ports.identityProviders.of(settings);
     const terms = {
       nowMs: this.#ports.clock.now(),
       ciphersuites: settings.ciphersuites,

@@ -7,7 +7,6 @@ import { equalBytes } from "../mls/suites.ts";
 import { decode } from "../protocol/codec.ts";
 import { broken } from "./group-checks.ts";
 import type { GroupDirectory } from "./group-directory.ts";
-import { providerOf } from "./identity-provider-choice.ts";
 import { placeOf, type ApplicationRequest, type ServicePorts } from "./service-ports.ts";
 
 export interface EnteringLeaf extends OwnedLeaf {
@@ -96,10 +95,10 @@ export class LeafClients {
       request,
       renewed.map(({ after }) => after.credential),
     );
-    const provider = providerOf(request.settings);
+    const provider = this.#ports.identityProviders.of(request.settings);
     const fine = renewed.every(({ before, after }, n) =>
       owners[n] === undefined
-        ? clients[n] === undefined && provider?.validSuccessor(before.credential, after.credential) === true
+        ? clients[n] === undefined && provider.validSuccessor(before.credential, after.credential)
         : owners[n] === clients[n],
     );
     if (fine) return undefined;

@@ -11,12 +11,14 @@ import { paramsDigest } from "../protocol/params-digest.ts";
 import type { Reason } from "../protocol/reasons.ts";
 import type { Settings } from "../protocol/schemas/application.ts";
 import type { ActorKey, Shard, Store } from "../store/store.ts";
+import type { IdentityProviders } from "./identity-provider-choice.ts";
 import type { Answer, Request } from "./request-port.ts";
 
 export interface ServicePorts {
   readonly store: Store;
   readonly actors: ActorPort;
   readonly clock: Clock;
+  readonly identityProviders: IdentityProviders;
   /** Fresh UUIDs. */
   newId(): string;
 }
