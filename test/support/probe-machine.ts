@@ -9,6 +9,8 @@ import { refuse } from "../../src/protocol/errors.ts";
 export interface ProbeContext {
   /** What came, in order. */
   readonly notes: readonly (string | number)[];
+  /** What went, in order. */
+  readonly sent: readonly number[];
 }
 
 export type ProbeCommand =
@@ -26,11 +28,12 @@ const { createMachine } = setup({
     emitted: {} as Effect,
   },
   actions: {
-    owe: enqueueActions(({ event, enqueue }) => {
+    owe: enqueueActions(({ context, event, enqueue }) => {
       if (event.type !== "owe") return;
       for (const to of event.to) {
         enqueue.emit({ type: "tell", to, command: { type: "note", note: event.note } as { type: string } });
       }
+      enqueue.assign({ sent: [...context.sent, event.note] });
     }),
     note: assign(({ context, event }) => {
       if (event.type === "note") return { notes: [...context.notes, event.note] };
@@ -52,7 +55,7 @@ export const probeCatalogue: MachineCatalogue = {
     directoryPrefixes: [],
     machine: createMachine({
       id: "probe",
-      context: { notes: [] },
+      context: { notes: [], sent: [] },
       on: {
         owe: { actions: ["owe", "answer"] },
         note: { actions: ["note", "answer"] },
