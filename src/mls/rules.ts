@@ -1,5 +1,6 @@
 // Every rule by which the follower refuses, once: its name, its RFC 9420 section, what it asks.
-// A `Judge` holds the rules that are switched off: none, but in the tests that prove each rule's test can fail.
+// A `Judge` holds the rules that are switched off: none where a message is judged; all where an accepted one is
+// replayed; one in the tests that prove that each rule's test can fail.
 export const RULES = {
   MESSAGE_GROUP: { section: "12.4.2", asks: "a message names the group that it is for" },
   MESSAGE_EPOCH: { section: "12.4.2", asks: "a handshake message is of the current epoch" },
@@ -93,7 +94,7 @@ export interface MlsRefusal {
 export class Judge {
   readonly #off: ReadonlySet<Rule>;
 
-  /** @param off rules switched off; only tests pass any */
+  /** @param off rules switched off */
   constructor(off: ReadonlySet<Rule> = new Set()) {
     this.#off = off;
   }
@@ -102,5 +103,11 @@ export class Judge {
   when(broken: boolean, rule: Rule, message: string = RULES[rule].asks): MlsRefusal | undefined {
     if (!broken || this.#off.has(rule)) return undefined;
     return { kind: "refused", rule, section: RULES[rule].section, message };
+  }
+
+  /** As `when`, for what costs more than a look: not even tried while the rule is off. */
+  async unless(holds: () => Promise<boolean>, rule: Rule): Promise<MlsRefusal | undefined> {
+    if (this.#off.has(rule)) return undefined;
+    return this.when(!(await holds()), rule);
   }
 }

@@ -34,10 +34,11 @@ export async function checkProposal(
     checkSender(group, message, terms);
   if (framing !== undefined) return framing;
   const key = senderKey(group, message);
-  const signed =
-    key !== undefined && (await verifyContentSignature(message, group.ciphersuite, key, group.groupContext));
   const refusal =
-    judge.when(!signed, "CONTENT_SIGNATURE") ??
+    (await judge.unless(async () => {
+      if (key === undefined) return false;
+      return verifyContentSignature(message, group.ciphersuite, key, group.groupContext);
+    }, "CONTENT_SIGNATURE")) ??
     checkContent(group, message, terms) ??
     (await runSignatureChecks(contentSignatures(group, message, terms)));
   if (refusal !== undefined) return refusal;

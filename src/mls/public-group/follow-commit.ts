@@ -79,10 +79,10 @@ export async function followCommit(
     const missing = external ? judge.when(true, "EXTERNAL_COMMIT_PATH") : judge.when(true, "SENDER_MEMBER");
     if (missing !== undefined) return missing;
   }
-  const signed =
-    signer !== undefined &&
-    (await verifyContentSignature(message, group.ciphersuite, signer.signatureKey, group.groupContext));
-  const unsigned = judge.when(!signed, "CONTENT_SIGNATURE");
+  const unsigned = await judge.unless(async () => {
+    if (signer === undefined) return false;
+    return verifyContentSignature(message, group.ciphersuite, signer.signatureKey, group.groupContext);
+  }, "CONTENT_SIGNATURE");
   if (unsigned !== undefined) return unsigned;
   const resolved = resolveProposals(message.commit.proposals, message.sender, terms.findProposal);
   if ("kind" in resolved) return resolved;

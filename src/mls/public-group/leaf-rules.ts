@@ -64,7 +64,7 @@ export function checkAddedPackage(keyPackage: KeyPackage, version: number, terms
 export function addedPackageSignatures(keyPackage: KeyPackage, { judge, ciphersuite }: LeafTerms): SignatureCheck[] {
   return [
     leafSignature(keyPackage.leafNode, undefined, { judge, ciphersuite }),
-    async () => judge.when(!(await verifyKeyPackageSignature(keyPackage, ciphersuite)), "ADD_SIGNATURE"),
+    () => judge.unless(() => verifyKeyPackageSignature(keyPackage, ciphersuite), "ADD_SIGNATURE"),
   ];
 }
 
@@ -73,7 +73,7 @@ export function leafSignature(
   place: { readonly groupId: Uint8Array; readonly leafIndex: number } | undefined,
   { judge, ciphersuite }: Pick<LeafTerms, "judge" | "ciphersuite">,
 ): SignatureCheck {
-  return async () => judge.when(!(await leafNode.verifySignature(ciphersuite, place)), "LEAF_SIGNATURE");
+  return () => judge.unless(() => leafNode.verifySignature(ciphersuite, place), "LEAF_SIGNATURE");
 }
 
 /** Signatures verified at once: enough for the thread pool, little enough to let others at it. */

@@ -24,8 +24,9 @@ export async function matchGroupInfo(
     judge.when(otherSigner, "GROUP_INFO_SIGNER") ??
     judge.when(info.ratchetTree !== undefined && !isTreeOf(group, info.ratchetTree), "GROUP_INFO_TREE");
   if (refusal !== undefined) return refusal;
-  const signed = signer !== undefined && (await verifyGroupInfoSignature(info, signer.signatureKey));
-  return judge.when(!signed, "GROUP_INFO_SIGNATURE");
+  return judge.unless(async () => {
+    return signer !== undefined && verifyGroupInfoSignature(info, signer.signatureKey);
+  }, "GROUP_INFO_SIGNATURE");
 }
 
 /** The Welcomes together address exactly the added packages, each once. */
