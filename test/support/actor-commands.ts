@@ -103,6 +103,7 @@ export function submitCommit(epoch: number | string, more: Partial<SubmitCommitC
     resync: false,
     added: [],
     removed: [],
+    undelivered: [],
     groupInfo: new Uint8Array([3]),
     governed: GOVERNED,
     ...more,
