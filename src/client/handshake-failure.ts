@@ -21,7 +21,7 @@ export function handshakeFailure(status: number, retryAfter: string | undefined)
     case 403:
       return {
         kind: "fatal",
-        error: localError("KEY_REVOKED", { message: "the key was revoked or has expired", details }),
+        error: localError("KEY_REVOKED", { details }),
       };
     default:
       return { kind: "fatal", error: connectionClosed(`the upgrade was answered with HTTP ${status}`, details) };

@@ -55,6 +55,15 @@ describe("docs/PROTOCOL.md", () => {
     expect(page).not.toMatch(/undefined|\[object|\{\{/);
   });
 
+  test("has no reason that nobody gives", () => {
+    const src = path.resolve(docs, "../src");
+    const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter(
+      (file) => file.endsWith(".ts") && !file.includes("catalogue"),
+    );
+    const sources = files.map((file) => readFileSync(path.join(src, file), "utf8")).join("\n");
+    expect(Object.keys(reasons).filter((reason) => !sources.includes(`"${reason}"`))).toEqual([]);
+  });
+
   test("says of no field that is not there", () => {
     const rows = page.split("\n");
     const left = Object.entries(fieldMeanings).filter(([key, meaning]) => {

@@ -7,7 +7,7 @@ export const applicationMethods = {
     scope: "operator",
     mutates: true,
     secret: true,
-    reasons: ["PROVIDER_UNSUPPORTED"],
+    reasons: [],
     summary: "Defines an application. Its first key has all scopes; `secret` is the whole token, shown once.",
   }),
   "application.list": method(application.applicationList, {
@@ -31,7 +31,7 @@ export const applicationMethods = {
   "application.update": method(application.applicationUpdate, {
     scope: "operator",
     mutates: true,
-    reasons: ["APPLICATION_NOT_FOUND", "PROVIDER_UNSUPPORTED"],
+    reasons: ["APPLICATION_NOT_FOUND"],
     summary: "Changes settings: each key given replaces, whole, what stood there.",
   }),
   "application.createKey": method(application.applicationCreateKey, {

@@ -68,13 +68,7 @@ export const requestReasons = {
   KEY_REVOKED: {
     code: "PERMISSION_DENIED",
     retryable: false,
-    message: "the key was revoked",
-    remedy: "Use another key; an operator makes one with `application.createKey`.",
-  },
-  KEY_EXPIRED: {
-    code: "PERMISSION_DENIED",
-    retryable: false,
-    message: "the key has expired",
+    message: "the key was revoked or has expired",
     remedy: "Use another key; an operator makes one with `application.createKey`.",
   },
   SCOPE: {

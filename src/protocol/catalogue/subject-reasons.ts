@@ -21,12 +21,6 @@ export const subjectReasons = {
     message: "a group may narrow its application's settings, not widen them",
     remedy: "Choose a stricter value for `details.setting`, or change the application's.",
   },
-  PROVIDER_UNSUPPORTED: {
-    code: "UNIMPLEMENTED",
-    retryable: false,
-    message: "this server does not have that identity provider yet",
-    remedy: 'Use `{type: "basic"}`, or a newer server.',
-  },
 
   // Identities
   CLIENT_NOT_FOUND: {
