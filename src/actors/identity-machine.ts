@@ -5,6 +5,7 @@ import { encode } from "../protocol/codec.ts";
 import { refuse } from "../protocol/errors.ts";
 import type { ActorAddress, Command } from "./actor-port.ts";
 import type { Effect } from "./effects.ts";
+import { EXPIRY_TIMER, expiryAnnounced, expiryTimer } from "./identity-expiry.ts";
 import {
   acknowledged,
   EMPTY_INBOX,
@@ -17,7 +18,7 @@ import {
   type InboxRetention,
 } from "./inbox.ts";
 import { CLIENTS_LIST, indexedTag } from "./tag-names.ts";
-import type { MachineInput, WithFacts } from "./machine-types.ts";
+import type { MachineInput, TimerCommand, WithFacts } from "./machine-types.ts";
 
 /** What a credential says, as the provider judged it before the turn (L4). */
 export interface IdentityFacts {
@@ -46,6 +47,8 @@ export interface IdentityContext {
   /** Reservations of updates that were settled as unused: too late for them. */
   readonly voided: readonly VoidedReservation[];
   readonly inbox: Inbox;
+  /** Of identities that expire: the machine itself then has something to say. */
+  readonly inboxRetention?: InboxRetention;
 }
 
 export interface VoidedReservation {
@@ -65,6 +68,7 @@ export type IdentityCommand =
       readonly reservation: string;
       readonly identity: IdentityFacts;
       readonly tags: readonly string[];
+      readonly retention: InboxRetention;
     }
   | {
       readonly type: "update";
@@ -81,7 +85,8 @@ export type IdentityCommand =
   | { readonly type: "delete" }
   | { readonly type: "settleReservation"; readonly reservation: string; readonly handleId: string }
   | DeliverCommand
-  | AcknowledgeCommand;
+  | AcknowledgeCommand
+  | TimerCommand;
 
 /** Tags of one client. */
 export const TAGS_MAX = 64;
@@ -164,7 +169,7 @@ function updateEffects(before: IdentityContext, event: Extract<Event, { type: "u
   effects.push(indexed(before.id, before.version + 1, tags, removed));
   if (identity === undefined) return effects;
   const old = before.identity;
-  effects.push(historyPart(before, event.now));
+  effects.push(historyPart(before, event.now), ...expiryTimer(old?.notAfter, identity.notAfter, event.now));
   if (old !== undefined && old.handleId !== identity.handleId) {
     effects.push(
       tell(handleAddress(before, identity.handleId), {
@@ -197,8 +202,16 @@ function updatedContext({ context, event }: Args): Partial<IdentityContext> {
     identityVersion: context.identityVersion + (event.identity === undefined ? 0 : 1),
     identitySince: event.identity === undefined ? context.identitySince : event.now,
     updatedAt: event.now,
+    ...retentionFor(identity, event.retention),
     ...(event.reservation === undefined ? {} : { reservation: event.reservation }),
   };
+}
+
+function retentionFor(
+  identity: IdentityFacts | undefined,
+  inboxRetention: InboxRetention,
+): Pick<IdentityContext, "inboxRetention"> {
+  return identity?.notAfter === undefined ? {} : { inboxRetention };
 }
 
 const { createMachine } = setup({
@@ -226,6 +239,7 @@ const { createMachine } = setup({
       (context.reservation === event.reservation || context.identity?.handleId === event.handleId),
     voidedFull: ({ context, event }) => youngVoided(context, event.now).length >= VOIDED_MAX,
     aheadOfInbox: ({ context, event }) => event.type === "acknowledge" && event.offset > context.inbox.window.last,
+    expiryDue: ({ event }) => event.type === "timer" && event.name === EXPIRY_TIMER,
     joinsGroup: ({ event }) => event.type === "deliver" && event.membership?.member === true,
     acknowledgesMore: ({ context, event }) => event.type === "acknowledge" && event.offset > context.inbox.acknowledged,
   },
@@ -242,12 +256,14 @@ const { createMachine } = setup({
         createdAt: event.now,
         updatedAt: event.now,
         reservation: event.reservation,
+        ...retentionFor(event.identity, event.retention),
       };
     }),
-    announceBirth: enqueueActions(({ context, enqueue }) => {
+    announceBirth: enqueueActions(({ context, event, enqueue }) => {
       const { id, tags, version, reservation, identity } = context;
       enqueue.emit(indexed(id, version, tags, []));
       enqueue.emit(tell(handleAddress(context, identity?.handleId ?? ""), { type: "hold", clientId: id, reservation }));
+      for (const effect of expiryTimer(undefined, identity?.notAfter, event.now)) enqueue.emit(effect);
     }),
     oweUpdate: enqueueActions(({ context, event, enqueue }) => {
       if (event.type !== "update") return;
@@ -266,6 +282,12 @@ const { createMachine } = setup({
       enqueue.assign({ inbox: step.inbox });
       for (const effect of step.effects) enqueue.emit(effect);
     }),
+    announceExpiry: enqueueActions(({ context: { inbox, identity, inboxRetention }, event, enqueue }) => {
+      if (identity?.notAfter === undefined || inboxRetention === undefined) return;
+      const step = expiryAnnounced(inbox, identity.notAfter, inboxRetention, event.now);
+      enqueue.assign({ inbox: step.inbox });
+      for (const effect of step.effects) enqueue.emit(effect);
+    }),
     answerRecord: emit(({ context }) => recordOf(context)),
     oweDeletion: enqueueActions(({ context, event, enqueue }) => {
       const { applicationId, id, identity, tags, version } = context;
@@ -274,6 +296,7 @@ const { createMachine } = setup({
       enqueue.emit({ type: "indexTags", clientId: id, version: version + 1, tags: [], removed });
       enqueue.emit(tell(handleAddress(context, identity?.handleId ?? ""), releaseOf(context)));
       enqueue.emit(tell({ applicationId, kind: "keyPool", id }, { type: "close" }));
+      for (const effect of expiryTimer(identity?.notAfter, undefined, event.now)) enqueue.emit(effect);
       for (const name of event.directory.list(membershipPart(""))) {
         enqueue.emit(leaveGroup(context, name.slice(membershipPart("").length)));
       }
@@ -381,6 +404,7 @@ export const identityMachine = createMachine({
           { actions: ["voidReservation", { type: "answerSettled", params: { held: false } }] },
         ],
         deliver: { actions: "deliver" },
+        timer: { guard: "expiryDue", actions: "announceExpiry" },
         acknowledge: [
           { guard: "aheadOfInbox", actions: { type: "refuse", params: { reason: "POSITION_AHEAD" } } },
           { guard: "acknowledgesMore", actions: ["acknowledge", "answerAcknowledged"] },
@@ -402,6 +426,7 @@ export const identityMachine = createMachine({
         // A commit that was judged while the client still lived brought it in.
         deliver: [{ guard: "joinsGroup", actions: "leaveLateGroup" }, { actions: refuseUnknown }],
         settleReservation: { actions: { type: "answerSettled", params: { held: false } } },
+        timer: {},
         "*": { actions: refuseUnknown },
       },
     },

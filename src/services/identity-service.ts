@@ -155,7 +155,8 @@ export class IdentityService {
     if (reserved.kind === "refused") return reserved;
     const { clientId, reservation } = reserved.value as typeof proposed;
     const client = this.#address(request, clientId);
-    const created = await ask(this.#ports, request, client, { type: "create", reservation, identity, tags }, true);
+    const creation = { type: "create", reservation, identity, tags, retention: request.settings.inboxRetention };
+    const created = await ask(this.#ports, request, client, creation, true);
     if (created.kind === "refused") await this.#giveBack(request, clientId, reservation, identity.handleId, created);
     return created;
   }

@@ -18,6 +18,7 @@ const create = (more: object = {}) => ({
   reservation: "r1",
   identity: alice,
   tags: ["a", "b", "a"],
+  retention: RETENTION,
   ...more,
 });
 const update = (more: object) => ({ type: "update", retention: RETENTION, ...more });
@@ -33,6 +34,7 @@ const joined = deliver({ membership: { groupActorId: "g1", groupId: new Uint8Arr
 const left = deliver({ membership: { groupActorId: "g1", groupId: new Uint8Array([1]), member: false } });
 const acknowledge = (offset: number) => ({ type: "acknowledge", offset });
 const remove = { type: "delete" };
+const expiring = { type: "timer", name: "expiring" };
 
 const toHandle = (handleId: string, command: object) => ({
   type: "tell",
@@ -55,7 +57,15 @@ describeMachine<State, IdentityCommand["type"]>({
   name: "identity",
   entry,
   address: client,
-  commands: { create: true, update: true, delete: true, settleReservation: true, deliver: true, acknowledge: true },
+  commands: {
+    create: true,
+    update: true,
+    delete: true,
+    settleReservation: true,
+    deliver: true,
+    acknowledge: true,
+    timer: true,
+  },
   reach: {
     unborn: [],
     active: [create()],
@@ -80,6 +90,7 @@ describeMachine<State, IdentityCommand["type"]>({
     { in: "unborn", send: settle("r1"), to: "never", emits: [answered("r1", false)] },
     { in: "unborn", send: event, refused: "CLIENT_NOT_FOUND" },
     { in: "unborn", send: acknowledge(0), refused: "CLIENT_NOT_FOUND" },
+    { in: "unborn", send: expiring, refused: "CLIENT_NOT_FOUND" },
 
     { in: "active", when: "the same reservation", send: create(), emits: [record(1)] },
     { in: "active", when: "another reservation", send: create({ reservation: "r9" }), refused: "RESERVATION_EXPIRED" },
@@ -209,6 +220,7 @@ describeMachine<State, IdentityCommand["type"]>({
       send: acknowledge(1),
       emits: [{ type: "reply", value: { offset: 2 } }],
     },
+    { in: "active", when: "an identity that never expires", send: expiring },
 
     { in: "never", send: create(), refused: "RESERVATION_EXPIRED" },
     { in: "never", send: update({}), refused: "CLIENT_NOT_FOUND" },
@@ -216,6 +228,7 @@ describeMachine<State, IdentityCommand["type"]>({
     { in: "never", send: settle("r1"), emits: [answered("r1", false)] },
     { in: "never", send: event, refused: "CLIENT_NOT_FOUND" },
     { in: "never", send: acknowledge(0), refused: "CLIENT_NOT_FOUND" },
+    { in: "never", send: expiring, refused: "CLIENT_NOT_FOUND" },
 
     { in: "deleted", send: create(), refused: "RESERVATION_EXPIRED" },
     { in: "deleted", send: update({}), refused: "CLIENT_NOT_FOUND" },
@@ -229,6 +242,7 @@ describeMachine<State, IdentityCommand["type"]>({
       emits: [{ type: "tell", to: { kind: "group", id: "g1" }, command: { type: "removeClient", clientId: "c1" } }],
     },
     { in: "deleted", send: acknowledge(0), refused: "CLIENT_NOT_FOUND" },
+    { in: "deleted", when: "late", send: expiring },
   ],
 });
 
