@@ -127,6 +127,7 @@ function* applyCommit(
   const extensions = list.contextExtensions ?? group.context.extensions;
   const support = checkDraftSupport(draft, extensions, judge);
   if (support !== undefined) return support;
+  yield* hashNewHalf(group, draft);
   const facts: CommitFacts = {
     committer: path.leafIndex,
     external: message.sender.type === "newMemberCommit",
@@ -195,6 +196,14 @@ function applyPath(
     changed: !joins && before !== undefined ? [{ leafIndex, before, after: leafNode }] : [],
     signatures: [merged.signature],
   };
+}
+
+/** A tree that doubled has a new half to hash: the one thing in a commit that costs O(leaves), once a doubling. */
+function* hashNewHalf(group: PublicGroup, { tree }: GroupDraft): Work<undefined> {
+  for (let level = group.tree.root.level; level < tree.root.level; level++) {
+    yield* tree.hasher.blankWork(level, 2 ** level);
+  }
+  return undefined;
 }
 
 /** §8.1, §8.2: the state that the commit begins. */

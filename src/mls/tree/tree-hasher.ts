@@ -3,6 +3,7 @@
 import { hash as hashOnce } from "node:crypto";
 import { lengthHeaderSize } from "../codec/writer.ts";
 import { suiteOf, type Ciphersuite } from "../suites.ts";
+import { UNITS_PER_STEP, type Work } from "../work.ts";
 
 /** Smaller blank subtrees are hashed anew: they cost less than remembering them. */
 const REMEMBERED_LEVEL_MIN = 4;
@@ -49,6 +50,18 @@ export class TreeHasher {
     const position = firstLeaf / 2 ** level;
     const known = (this.#blank[level] ??= []);
     return (known[position] ??= this.#hashBlank(level, firstLeaf));
+  }
+
+  /** Computes, in steps, what `blank` will be asked for when a tree is extended by that subtree. */
+  *blankWork(level: number, firstLeaf: number): Work<undefined> {
+    if (2 ** level > UNITS_PER_STEP) {
+      yield* this.blankWork(level - 1, firstLeaf);
+      yield* this.blankWork(level - 1, firstLeaf + 2 ** (level - 1));
+    } else {
+      yield;
+    }
+    this.blank(level, firstLeaf);
+    return undefined;
   }
 
   bytesOf(hash: string): Uint8Array {
