@@ -55,9 +55,7 @@ export class GroupLifecycleService {
     }
     const first = await this.#admit(request, params, checked);
     if (first.kind === "refused") {
-      const { reason, ...extra } = first.refusal;
-      const to = this.#groups.address(applicationId, info.groupId);
-      const before = await refusedUnlessRemembered(this.#ports, request, to, reason, extra);
+      const before = await this.#unlessRemembered(request, info.groupId, first);
       return before.kind === "refused" ? before : created(before, info);
     }
     const command = {
@@ -85,30 +83,24 @@ export class GroupLifecycleService {
     if (head === undefined) return refused("GROUP_NOT_FOUND");
     const checked = await checkGroupInfo(params.groupInfo, undefined);
     if (checked.kind === "refused") return checked;
+    const to = this.#groups.address(request.applicationId, params.groupId);
     const differs = await this.#differsFromStored(request, params.groupId, head, checked);
-    if (differs !== undefined) return differs;
     const command = { type: "putGroupInfo", epoch: String(checked.info.epoch), groupInfo: params.groupInfo };
-    const outcome = await ask(
-      this.#ports,
-      request,
-      this.#groups.address(request.applicationId, params.groupId),
-      command,
-      true,
-    );
+    const outcome =
+      differs === undefined
+        ? await ask(this.#ports, request, to, command, true)
+        : await this.#unlessRemembered(request, params.groupId, differs);
     return outcome.kind === "refused" ? outcome : done({});
   }
 
   async update(request: ApplicationRequest, { groupId, settings }: Params<"group.update">): Promise<Answer> {
     const wide = widened(request.settings, settings);
-    if (wide !== undefined) return refused("SETTING_WIDENED", { details: { setting: wide } });
+    const to = this.#groups.address(request.applicationId, groupId);
     const command = { type: "update", settings, governed: request.settings };
-    const outcome = await ask(
-      this.#ports,
-      request,
-      this.#groups.address(request.applicationId, groupId),
-      command,
-      true,
-    );
+    const outcome =
+      wide === undefined
+        ? await ask(this.#ports, request, to, command, true)
+        : await this.#unlessRemembered(request, groupId, refused("SETTING_WIDENED", { details: { setting: wide } }));
     return outcome.kind === "refused" ? outcome : done(outcome.value as object);
   }
 
@@ -124,6 +116,17 @@ export class GroupLifecycleService {
     if (outcome.kind === "refused") return outcome;
     if (request.settings.quotas.groups !== null) await settledInTime(outcome, request.deadline);
     return done({});
+  }
+
+  /** A retry of what was applied is answered although the group or its application has gone on since (E4). */
+  #unlessRemembered(
+    request: ApplicationRequest,
+    groupId: Uint8Array,
+    { refusal }: Refused,
+  ): Promise<Applied | Refused> {
+    const { reason, ...extra } = refusal;
+    const to = this.#groups.address(request.applicationId, groupId);
+    return refusedUnlessRemembered(this.#ports, request, to, reason, extra);
   }
 
   /** Who the members are at the beginning, and that the application has room for them. */

@@ -45,6 +45,26 @@ describe("settings", () => {
     expect(await groupEvents(narrow.client, groupId)).toEqual([{ offset: 1, type: "settings", body: updated }]);
   });
 
+  test("[E4] an update and a GroupInfo again under their keys answer as the first time, though all went on", async () => {
+    const narrowed = await world.application({ pastEpochs: 3 });
+    const member = await Member.create(narrowed.client, await device(narrowed));
+    const { groupId, group } = member;
+    const wire = await world.wire(narrowed.token);
+    const update = { groupId, settings: { pastEpochs: 3 } };
+    const put = { groupId, groupInfo: await group.groupInfo() };
+    const updated = await wire.call("group.update", update, { key: "u" });
+    expect((await wire.call("group.putGroupInfo", put, { key: "p" })).result).toEqual({});
+    await world.operator.application.update({
+      applicationId: narrowed.applicationId,
+      settings: { pastEpochs: 1 },
+    });
+    await member.commit();
+    expect((await wire.call("group.update", update)).error).toMatchObject({ reason: "SETTING_WIDENED" });
+    expect((await wire.call("group.putGroupInfo", put)).error).toMatchObject({ reason: "GROUP_INFO_INVALID" });
+    expect((await wire.call("group.update", update, { key: "u" })).result).toEqual(updated.result);
+    expect((await wire.call("group.putGroupInfo", put, { key: "p" })).result).toEqual({});
+  });
+
   test("GROUP_INFO_REQUIRED while others may join from outside; with externalJoin none it may stay away", async () => {
     const member = await Member.create(app.client, await device());
     const pending = await member.group.commit();
