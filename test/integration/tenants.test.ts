@@ -136,9 +136,10 @@ const probes: Probes = {
     theirs: { kind: "group", id: member.groupId },
     nobodys: { kind: "group", id: nobody.groupId },
   }),
-  "stream.acknowledge": ({ device, position }) => ({
-    theirs: { id: device.clientId, position },
-    nobodys: { id: nobody.clientId, position },
+  "stream.acknowledge": ({ device }) => ({
+    // A lineage belongs to a shard, and two ids may share one: a lineage of nowhere makes the two alike.
+    theirs: { id: device.clientId, position: { lineage: "nowhere", offset: 1 } },
+    nobodys: { id: nobody.clientId, position: { lineage: "nowhere", offset: 1 } },
   }),
 };
 
