@@ -75,12 +75,13 @@ export async function startApp(options: AppOptions): Promise<App> {
   }
 }
 
-function openConfigured({ config, telemetry, sabotage }: AppOptions): Promise<Store> {
+function openConfigured({ config, secrets, telemetry, sabotage }: AppOptions): Promise<Store> {
   const { store, durability, shards, prefix, assumeDurability, redisCaFile, limits } = config;
   return openStore(store.kind === "lmdb" ? `lmdb:${store.path}` : store.url, {
     durability,
     shardCount: shards,
     prefix,
+    deployment: deriveSecrets(secrets.secret).deployment,
     assumeDurability: assumeDurability === "yes",
     commandTimeoutMs: limits.storeTimeoutMs,
     onEvent: telemetry.storeEvent,
