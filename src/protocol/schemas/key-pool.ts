@@ -15,7 +15,7 @@ export const rejections = {
   INIT_KEY: "the init key equals the encryption key, or one of them is known already",
   WRONG_IDENTITY: "the credential is not the client's current identity",
   CAPABILITIES: "the capabilities do not cover the leaf's own extensions and credential",
-  USED: "this package was handed out or removed before",
+  USED: "this package was handed out before",
   POOL_FULL: "the queue holds `keyPoolMax` packages",
   LAST_RESORT_MARKED: "the package is marked last_resort but stands among `keyPackages`",
 } as const;
