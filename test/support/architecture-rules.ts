@@ -94,7 +94,7 @@ const rooms: readonly ArchitectureRule[] = [
   room(
     "client-identity-imports",
     "^src/client/identity",
-    ["^src/client/", "^src/protocol/", "^src/mls/[^/]*-provider\\.ts$"],
+    ["^src/client/", "^src/protocol/", "^src/mls/([^/]*-provider|credential|extension)\\.ts$"],
     {
       file: "src/client/identity.ts",
       source: 'import { x } from "../mls/tree.ts"; export const y = x;',

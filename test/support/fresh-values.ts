@@ -15,7 +15,8 @@ export class FreshValues {
     for (const [name, path] of Object.entries(fresh)) {
       const [was, is] = [valueBytes(valueAt(recorded, path)), valueBytes(valueAt(actual, path))];
       if (was.length !== is.length) throw new Error(`${name} has another length: record the frames again`);
-      if ([...this.#values.values()].some((one) => one.recorded.equals(was))) {
+      const other = [...this.#values.values()].find((one) => one.recorded.equals(was));
+      if (other !== undefined && !other.actual.equals(is)) {
         throw new Error(`${name} was recorded with the value of another: record the frames again`);
       }
       this.#values.set(name, { recorded: was, actual: is });
@@ -38,10 +39,11 @@ export function valueAt(frame: unknown, path: ValuePath): unknown {
   return path.reduce<unknown>((value, step) => (value as Record<string | number, unknown>)[step], frame);
 }
 
-/** The bytes of a value inside msgpack: text without its header, a time as its eight bytes. */
+/** The bytes of a value inside msgpack: text and bin without their headers, a time as its eight bytes. */
 export function valueBytes(value: unknown): Buffer {
   if (typeof value === "string") return Buffer.from(value, "utf8");
-  if (typeof value !== "number" && typeof value !== "bigint") throw new Error("neither text nor a time");
+  if (value instanceof Uint8Array) return Buffer.from(value);
+  if (typeof value !== "number" && typeof value !== "bigint") throw new Error("neither text, bin nor a time");
   const bytes = Buffer.alloc(8);
   bytes.writeBigUInt64BE(BigInt(value));
   return bytes;

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Device } from "../../examples/demo/device.ts";
 import { encodeAck, encodeCredit } from "../../src/protocol/frames.ts";
 import type { StepRecorder } from "./step-recorder.ts";
-import { valueAt } from "./fresh-values.ts";
+import { valueAt, type FreshPaths } from "./fresh-values.ts";
 
 const yearMs = 365 * 24 * 3600 * 1000;
 /** The recorded key packages are judged whenever the frames are replayed. */
@@ -42,7 +42,14 @@ async function defineApplication(run: StepRecorder, operatorToken: string): Prom
     "create-example",
   );
   const applicationId = valueAt(created, [3, "applicationId"]) as string;
-  await run.call("operator", "application.get", { applicationId }, "its settings, defaults included");
+  const senders = [0, 1, 2, 3].map((at) => [`externalSender${at}`, [3, "externalSenders", at, "externalSender"]]);
+  await run.call(
+    "operator",
+    "application.get",
+    { applicationId },
+    "its settings, defaults included, and the external senders that groups may list",
+    Object.fromEntries(senders) as FreshPaths,
+  );
   return valueAt(created, [3, "key", "secret"]) as string;
 }
 
