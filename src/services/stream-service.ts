@@ -82,6 +82,8 @@ export class StreamService implements StreamDirectory {
   async acknowledgeRequest(request: ApplicationRequest, params: Params<"stream.acknowledge">): Promise<Answer> {
     const to = addressOf(request.applicationId, { kind: "client", id: params.id });
     const { shard, actor } = placeOf(this.#ports.store, to);
+    const record = await readRecord<IdentityContext>(this.#ports.store, to);
+    if (record?.state !== "active") return refused("STREAM_NOT_FOUND");
     const { lineage } = await this.#ports.store.readStreamHead(shard, actor);
     if (lineage !== params.position.lineage) return refused("LINEAGE_CHANGED");
     const outcome = await ask(this.#ports, request, to, { type: "acknowledge", offset: params.position.offset }, true);
