@@ -233,9 +233,9 @@ export class IdentityService {
 
   #handleOf(
     request: ApplicationRequest,
-    { clientIdentity, handle }: Params<"identity.resolve">,
+    { clientIdentity, handle, domain }: Params<"identity.resolve">,
   ): { readonly kind: "handle"; readonly handle: string; readonly domain: string | undefined } | Refused {
-    if (clientIdentity === undefined) return { kind: "handle", handle: handle ?? "", domain: undefined };
+    if (clientIdentity === undefined) return { kind: "handle", handle: handle ?? "", domain };
     const judged = this.#judge(request, clientIdentity);
     if (judged.kind === "refused") return judged;
     return { kind: "handle", handle: judged.facts.handle, domain: judged.facts.domain };

@@ -120,7 +120,7 @@ export class KeyPoolService {
       generation: head?.context.generation ?? 0,
       identityVersion: identity.identityVersion,
       labelHex: labelToHex(label),
-      offered: await this.#withMarks(request, clientId, judged),
+      offered: await this.#withMarks(request, clientId, judged, identity.identity.notAfter),
       rejected: judged.rejected,
       reset,
       queueMax: request.settings.keyPoolMax,
@@ -159,12 +159,18 @@ export class KeyPoolService {
     return { valid, rejected };
   }
 
-  async #withMarks(request: ApplicationRequest, clientId: string, { valid }: Judged): Promise<OfferedPackage[]> {
+  /** @param identityNotAfter a package is of no use once its credential has expired */
+  async #withMarks(
+    request: ApplicationRequest,
+    clientId: string,
+    { valid }: Judged,
+    identityNotAfter = Number.POSITIVE_INFINITY,
+  ): Promise<OfferedPackage[]> {
     const described = valid.map(({ index, facts, bytes }) => ({
       index,
       bytes,
       ciphersuite: facts.ciphersuite,
-      notAfter: facts.lifetime.notAfterMs,
+      notAfter: Math.min(facts.lifetime.notAfterMs, identityNotAfter),
       refHex: Buffer.from(facts.ref).toString("hex"),
       keyHashes: [facts.initKey, facts.encryptionKey].map(keyHash),
     }));

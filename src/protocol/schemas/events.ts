@@ -64,7 +64,8 @@ export const eventMeanings = {
   "keyPool.lastResortUsed": "A last-resort package was handed out: publish more, and a fresh last resort.",
   "keyPool.expired": "These packages expired and were dropped.",
   "identity.updated": "The client's identity changed.",
-  "identity.expiring": "The client's credential expires at `notAfter`.",
+  "identity.expiring":
+    "The client's credential expires at `notAfter`: seven days before, or when a quarter of the time is left that was left when it came.",
 } as const satisfies Record<keyof typeof groupEvents | keyof typeof inboxEvents, string>;
 
 export type GroupEvents = { [T in keyof typeof groupEvents]: z.output<(typeof groupEvents)[T]> };

@@ -18,14 +18,14 @@ import {
 /** Why a credential is not accepted: `details.cause` of IDENTITY_INVALID. */
 export const identityCauseMeanings = {
   type_unsupported: "the credential's type is not the identity provider's",
-  malformed: "the bytes are no Credential, or hold more than one",
+  malformed: "the bytes are no Credential, or hold more than one, or one of its certificates can't be read",
   chain_invalid: "the certificate chain does not verify",
-  expired: "a certificate has expired",
+  expired: "a certificate of the chain, or the trust anchor, has expired",
   not_yet_valid: "a certificate is not valid yet",
   unknown_root: "the chain leads to none of the trust anchors",
-  name_forbidden: "a name holds a character that handles do not have",
-  handle_missing: "there is no name to make a handle of",
-  handle_not_utf8: "a basic identity is not UTF-8",
+  name_forbidden: "a name holds a character that handles do not have, is too long, or is one of two in a certificate",
+  handle_missing: "there is no name to make a handle, account or domain of",
+  handle_not_utf8: "a basic identity or a common name is not UTF-8",
 } as const;
 
 export type IdentityCause = keyof typeof identityCauseMeanings;
@@ -71,10 +71,19 @@ export const identityFind = {
   result: map({ clients: list(clientRecord), cursor: cursor.exactOptional() }),
 };
 export const identityResolve = {
-  params: map({ clientIdentity: credential.exactOptional(), handle: handle.exactOptional() }).refine(
-    (params) => (params.clientIdentity === undefined) !== (params.handle === undefined),
-    "expected either clientIdentity or handle",
-  ),
+  params: map({
+    clientIdentity: credential.exactOptional(),
+    handle: handle.exactOptional(),
+    domain: handle.exactOptional(),
+  })
+    .refine(
+      (params) => (params.clientIdentity === undefined) !== (params.handle === undefined),
+      "expected either clientIdentity or handle",
+    )
+    .refine(
+      (params) => params.domain === undefined || params.handle !== undefined,
+      "expected a domain with a handle only",
+    ),
   result: map({ clientId: uuid, version: count, current: bool }),
 };
 export const identityHistory = {
