@@ -1,6 +1,6 @@
 // The ciphersuites of RFC 9420 §17.1 (1–7) and their public-key half: hashing, RefHash, signatures.
 // Holds no secret and makes none; signatures are verified on node:crypto's thread pool.
-import { createPublicKey, hash as hashOnce, verify, type KeyObject } from "node:crypto";
+import { createPublicKey, ECDH, hash as hashOnce, verify, type JsonWebKey, type KeyObject } from "node:crypto";
 import { Writer } from "./codec/writer.ts";
 
 export type Ciphersuite = 1 | 2 | 3 | 4 | 5 | 6 | 7;
@@ -30,21 +30,38 @@ const SUITES: Readonly<Record<Ciphersuite, Suite>> = {
 interface KeyForm {
   /** Bytes of a raw public key. */
   readonly length: number;
-  /** DER of the SubjectPublicKeyInfo's AlgorithmIdentifier, for node:crypto. */
+  /** DER of the SubjectPublicKeyInfo's AlgorithmIdentifier. */
   readonly algorithm: string;
-  /** Of points: bytes of the compressed form, which ts-mls 1.6.4 writes for signature keys. */
-  readonly compressedLength?: number;
+  /** The curve's name in a JSON Web Key. */
+  readonly curve: string;
+  /** Of points: the curve's name in OpenSSL, and bytes of the compressed form. */
+  readonly point?: { readonly name: string; readonly compressedLength: number };
 }
 
 const EC_ALGORITHM = "06072a8648ce3d0201";
 const KEYS: Readonly<Record<SignatureScheme | KemScheme, KeyForm>> = {
-  ed25519: { length: 32, algorithm: "300506032b6570" },
-  ed448: { length: 57, algorithm: "300506032b6571" },
-  x25519: { length: 32, algorithm: "300506032b656e" },
-  x448: { length: 56, algorithm: "300506032b656f" },
-  p256: { length: 65, compressedLength: 33, algorithm: `3013${EC_ALGORITHM}06082a8648ce3d030107` },
-  p384: { length: 97, compressedLength: 49, algorithm: `3010${EC_ALGORITHM}06052b81040022` },
-  p521: { length: 133, compressedLength: 67, algorithm: `3010${EC_ALGORITHM}06052b81040023` },
+  ed25519: { length: 32, algorithm: "300506032b6570", curve: "Ed25519" },
+  ed448: { length: 57, algorithm: "300506032b6571", curve: "Ed448" },
+  x25519: { length: 32, algorithm: "300506032b656e", curve: "X25519" },
+  x448: { length: 56, algorithm: "300506032b656f", curve: "X448" },
+  p256: {
+    length: 65,
+    algorithm: `3013${EC_ALGORITHM}06082a8648ce3d030107`,
+    curve: "P-256",
+    point: { name: "prime256v1", compressedLength: 33 },
+  },
+  p384: {
+    length: 97,
+    algorithm: `3010${EC_ALGORITHM}06052b81040022`,
+    curve: "P-384",
+    point: { name: "secp384r1", compressedLength: 49 },
+  },
+  p521: {
+    length: 133,
+    algorithm: `3010${EC_ALGORITHM}06052b81040023`,
+    curve: "P-521",
+    point: { name: "secp521r1", compressedLength: 67 },
+  },
 };
 
 const SIGNATURE_SCHEMES: readonly SignatureScheme[] = ["ed25519", "ed448", "p256", "p384", "p521"];
@@ -127,16 +144,22 @@ function labelled(label: string, content: Uint8Array): Uint8Array {
   return new Writer(content.length + labelBytes.length + 8).opaque(labelBytes).opaque(content).finish();
 }
 
+/** Of Edwards and Montgomery keys any bytes of the right length are one; points are tried. */
 function isKey(scheme: SignatureScheme | KemScheme, publicKey: Uint8Array): boolean {
-  if (scheme === "x25519" || scheme === "x448") return publicKey.length === KEYS[scheme].length;
+  const form = KEYS[scheme];
+  if (form.point === undefined) return publicKey.length === form.length;
   return importPublicKey(scheme, publicKey) !== undefined;
 }
 
-/** A key for node:crypto; undefined: no encoding of one (points may be compressed). */
+/**
+ * A key for node:crypto; undefined: no encoding of one (points may be compressed, as ts-mls 1.6.4 writes
+ * them). By JSON Web Key: OpenSSL's DER decoder takes as long as verifying a signature.
+ */
 export function importPublicKey(scheme: SignatureScheme | KemScheme, publicKey: Uint8Array): KeyObject | undefined {
-  if (!hasKeyForm(KEYS[scheme], publicKey)) return undefined;
+  const form = KEYS[scheme];
+  if (!hasKeyForm(form, publicKey)) return undefined;
   try {
-    return createPublicKey({ key: subjectPublicKeyInfo(scheme, publicKey), format: "der", type: "spki" });
+    return createPublicKey({ key: jsonWebKey(form, publicKey), format: "jwk" });
   } catch {
     // OpenSSL refuses points that are not on the curve.
     return undefined;
@@ -150,20 +173,23 @@ export function signatureSchemeOfKey(algorithm: Uint8Array): SignatureScheme | u
 }
 
 /** Length and first byte; a point that is not on the curve has the form all the same. */
-function hasKeyForm(form: KeyForm, publicKey: Uint8Array): boolean {
-  if (form.compressedLength === undefined) return publicKey.length === form.length;
+function hasKeyForm({ length, point }: KeyForm, publicKey: Uint8Array): boolean {
+  if (point === undefined) return publicKey.length === length;
   const first = publicKey[0];
-  if (publicKey.length === form.length) return first === 4;
-  return publicKey.length === form.compressedLength && (first === 2 || first === 3);
+  if (publicKey.length === length) return first === 4;
+  return publicKey.length === point.compressedLength && (first === 2 || first === 3);
 }
 
-function subjectPublicKeyInfo(scheme: SignatureScheme | KemScheme, publicKey: Uint8Array): Buffer {
-  const algorithm = Buffer.from(KEYS[scheme].algorithm, "hex");
-  const bits = Buffer.concat([derHeader(3, publicKey.length + 1), Uint8Array.of(0), publicKey]);
-  return Buffer.concat([derHeader(0x30, algorithm.length + bits.length), algorithm, bits]);
+function jsonWebKey({ length, curve, point }: KeyForm, publicKey: Uint8Array): JsonWebKey {
+  if (point === undefined) return { kty: "OKP", crv: curve, x: base64(publicKey) };
+  const whole =
+    publicKey.length === length
+      ? publicKey
+      : (ECDH.convertKey(publicKey, point.name, undefined, undefined, "uncompressed") as Buffer);
+  const half = (length - 1) / 2;
+  return { kty: "EC", crv: curve, x: base64(whole.subarray(1, 1 + half)), y: base64(whole.subarray(1 + half)) };
 }
 
-/** @param length below 256 */
-function derHeader(tag: number, length: number): Uint8Array {
-  return length < 0x80 ? Uint8Array.of(tag, length) : Uint8Array.of(tag, 0x81, length);
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64url");
 }

@@ -2,16 +2,12 @@
 import type { Extension, RequiredCapabilities } from "../extension.ts";
 import type { LeafNode } from "../leaf-node.ts";
 import { isDefaultExtension, isDefaultProposal } from "../registries.ts";
-import { MapDraft, VersionedMap } from "./versioned-map.ts";
+import { MapDraft, type VersionedMap } from "./versioned-map.ts";
 
 type Listing = "extension" | "proposal" | "credential";
 
 /** Keys: what is listed, or "uses" for credential types in use, and the code point. */
 export type CapabilityCounters = VersionedMap<number>;
-
-export function emptyCounters(): CapabilityCounters {
-  return new VersionedMap<number>(new Map());
-}
 
 export class CapabilityDraft {
   readonly #counts: MapDraft<number>;
@@ -19,7 +15,8 @@ export class CapabilityDraft {
   /** Credential types in use; few, as a provider accepts few. */
   readonly #typesInUse: Set<number>;
 
-  constructor(base: CapabilityCounters, members: number, typesInUse: ReadonlySet<number>) {
+  /** @param base absent: the counters of a whole tree are being built */
+  constructor(base?: CapabilityCounters, members = 0, typesInUse: ReadonlySet<number> = new Set()) {
     this.#counts = new MapDraft(base);
     this.#members = members;
     this.#typesInUse = new Set(typesInUse);

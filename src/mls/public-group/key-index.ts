@@ -1,7 +1,7 @@
 // Which keys stand in a group's tree, so that uniqueness (RFC 9420 §7.3) is one look-up a key.
 import type { LeafNode } from "../leaf-node.ts";
 import type { ParentNode } from "../tree/parent-node.ts";
-import { MapDraft, VersionedMap } from "./versioned-map.ts";
+import { MapDraft, type VersionedMap } from "./versioned-map.ts";
 
 /** Counts by key; a key that stands once counts 1. */
 export interface KeyIndex {
@@ -9,17 +9,14 @@ export interface KeyIndex {
   readonly signature: VersionedMap<number>;
 }
 
-export function emptyKeyIndex(): KeyIndex {
-  return { encryption: new VersionedMap<number>(new Map()), signature: new VersionedMap<number>(new Map()) };
-}
-
 export class KeyDraft {
   readonly #encryption: MapDraft<number>;
   readonly #signature: MapDraft<number>;
 
-  constructor(base: KeyIndex) {
-    this.#encryption = new MapDraft(base.encryption);
-    this.#signature = new MapDraft(base.signature);
+  /** @param base absent: the index of a whole tree is being built */
+  constructor(base?: KeyIndex) {
+    this.#encryption = new MapDraft(base?.encryption);
+    this.#signature = new MapDraft(base?.signature);
   }
 
   holdsEncryptionKey(key: Uint8Array): boolean {

@@ -11,9 +11,9 @@ import type { PublicTree } from "../tree/public-tree.ts";
 import { TreeHasher } from "../tree/tree-hasher.ts";
 import { hashTreeWork, nodesOf, validateTreeWork } from "../tree/validate-tree.ts";
 import { finish, finishWith, UNITS_PER_STEP, type Pause, type Work } from "../work.ts";
-import { CapabilityDraft, emptyCounters } from "./capability-counters.ts";
+import { CapabilityDraft } from "./capability-counters.ts";
 import type { TreeState } from "./group-draft.ts";
-import { emptyKeyIndex, KeyDraft } from "./key-index.ts";
+import { KeyDraft } from "./key-index.ts";
 import { checkTreeLeaves } from "./tree-leaves.ts";
 import type { LeafTerms } from "./leaf-rules.ts";
 import { interimTranscriptHash } from "./transcript.ts";
@@ -120,8 +120,8 @@ export function treeStateOf(tree: PublicTree): TreeState {
 }
 
 function* treeStateWork(tree: PublicTree): Work<TreeState> {
-  const keys = new KeyDraft(emptyKeyIndex());
-  const capabilities = new CapabilityDraft(emptyCounters(), 0, new Set());
+  const keys = new KeyDraft();
+  const capabilities = new CapabilityDraft();
   let units = 0;
   for (const { node } of nodesOf(tree.root)) {
     if (++units % UNITS_PER_STEP === 0) yield;

@@ -73,24 +73,28 @@ function exchange<V>(entries: Map<string, V>, changes: ReadonlyMap<string, V | u
   return before;
 }
 
-/** Changes being gathered on top of one version. */
+/** Changes being gathered on top of one version, or a first version being built. */
 export class MapDraft<V> {
-  readonly #base: VersionedMap<V>;
+  readonly #base: VersionedMap<V> | undefined;
   readonly #changes = new Map<string, V | undefined>();
 
-  constructor(base: VersionedMap<V>) {
+  constructor(base?: VersionedMap<V>) {
     this.#base = base;
   }
 
   get(key: string): V | undefined {
-    return this.#changes.has(key) ? this.#changes.get(key) : this.#base.get(key);
+    return this.#changes.has(key) ? this.#changes.get(key) : this.#base?.get(key);
   }
 
   set(key: string, value: V | undefined): void {
-    this.#changes.set(key, value);
+    if (value === undefined && this.#base === undefined) this.#changes.delete(key);
+    else this.#changes.set(key, value);
   }
 
+  /** The draft is used up. */
   finish(): VersionedMap<V> {
+    // What is built from nothing holds no `undefined`, and is not copied: it may be large.
+    if (this.#base === undefined) return new VersionedMap(this.#changes as Map<string, V>);
     return this.#base.with(this.#changes);
   }
 }

@@ -1,7 +1,7 @@
 // The public half of a ratchet tree (RFC 9420 §4, §7): an immutable value. Every change makes a new
 // tree that shares all untouched nodes, at a cost of O(log leaves). Judges nothing; holds no secret.
 import type { LeafNode } from "../leaf-node.ts";
-import { suiteOf, type Ciphersuite } from "../suites.ts";
+import type { Ciphersuite } from "../suites.ts";
 import { newParentNode, parentHashOf, type ParentNode } from "./parent-node.ts";
 import { blankOf, branch, halves, isLeaf, leafSlot, parentNodeOf, treeHashOf, type Subtree } from "./subtree.ts";
 import type { TreeHasher } from "./tree-hasher.ts";
@@ -13,9 +13,6 @@ export interface PathStep {
   readonly copath: Subtree;
   readonly copathFirstLeaf: number;
 }
-
-/** Levels of the deepest tree: leaf indices have 32 bits. */
-export const TREE_LEVEL_MAX = 32;
 
 export class PublicTree {
   readonly root: Subtree;
@@ -170,11 +167,6 @@ export class PublicTree {
   #holds(leafIndex: number): boolean {
     return Number.isInteger(leafIndex) && leafIndex >= 0 && leafIndex < this.leafCount;
   }
-}
-
-/** The hash length of the tree's suite: parent hashes are that long, or empty. */
-export function hashLengthOf(tree: PublicTree): number {
-  return suiteOf(tree.ciphersuite).hashLength;
 }
 
 function bitAt(value: number, bit: number): 0 | 1 {

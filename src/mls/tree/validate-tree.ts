@@ -22,7 +22,7 @@ export function validateTreeStructure(tree: PublicTree, judge: Judge = new Judge
 export function* validateTreeWork(tree: PublicTree, judge: Judge): Work<MlsRefusal | undefined> {
   yield* hashTreeWork(tree);
   return (
-    judge.when(!hasValidUnmergedLeaves(tree.root, 0, NO_LEAVES), "UNMERGED_LEAVES") ??
+    judge.when(!(yield* hasValidUnmergedLeaves(tree.root, 0, NO_LEAVES)), "UNMERGED_LEAVES") ??
     (yield* validateKeys(tree, judge)) ??
     (yield* validateParentHashes(tree, judge))
   );
@@ -48,7 +48,7 @@ export function* hashTreeWork(tree: PublicTree): Work<Uint8Array> {
  * §12.4.3.1: each entry is a member below its node, and every node between them that is not blank has
  * it too. `inherited` is the list of the nearest node above, restricted to this subtree.
  */
-function hasValidUnmergedLeaves(subtree: Subtree, firstLeaf: number, inherited: readonly number[]): boolean {
+function* hasValidUnmergedLeaves(subtree: Subtree, firstLeaf: number, inherited: readonly number[]): Work<boolean> {
   if (isLeaf(subtree)) return inherited.length === 0 || subtree.leafNode !== undefined;
   const own = isBranch(subtree) ? subtree.parentNode?.unmergedLeaves : undefined;
   if (own !== undefined) {
@@ -60,9 +60,10 @@ function hasValidUnmergedLeaves(subtree: Subtree, firstLeaf: number, inherited: 
   const [left, right] = halves(subtree);
   const middle = firstLeaf + 2 ** left.level;
   const split = firstAtLeast(leaves, middle);
+  if (2 ** subtree.level === UNITS_PER_STEP) yield;
   return (
-    hasValidUnmergedLeaves(left, firstLeaf, leaves.slice(0, split)) &&
-    hasValidUnmergedLeaves(right, middle, leaves.slice(split))
+    (yield* hasValidUnmergedLeaves(left, firstLeaf, leaves.slice(0, split))) &&
+    (yield* hasValidUnmergedLeaves(right, middle, leaves.slice(split)))
   );
 }
 
