@@ -215,8 +215,8 @@ export const LIMIT_SETTINGS = {
     "actors",
     16,
     10_000_000,
-    100_000,
-    "Actors held in memory; the least recently used leave first.",
+    50_000,
+    "Actors held in memory; idle ones leave first. About 7 KB each.",
   ),
   mailboxMax: wholeNumber("commands", 1, 1_000_000, 1024, "Commands waiting for one actor."),
   passivateAfterMs: wholeNumber(
