@@ -4,7 +4,6 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { ActorAddress, Applied, Outcome } from "../../src/actors/actor-port.ts";
 import { actorKey } from "../../src/actors/actor-address.ts";
-import type { HostLimits } from "../../src/actors/host-options.ts";
 import type { MachineCatalogue } from "../../src/actors/machine-catalogue.ts";
 import { decode } from "../../src/protocol/codec.ts";
 import {
@@ -17,13 +16,13 @@ import {
   RETENTION,
   submitCommit,
 } from "../support/actor-commands.ts";
-import { ActorWorld, address, breathe, call, reasonOf, until, type Node } from "../support/actor-world.ts";
-import { faultPlan, sufferBy, type FaultPlan } from "../support/fault-plan.ts";
+import { address, reasonOf } from "../support/actor-world.ts";
+import { Deployment } from "../support/deployment.ts";
+import { faultPlan } from "../support/fault-plan.ts";
 import { probeCatalogue } from "../support/probe-machine.ts";
 import { seedOf } from "../support/seed.ts";
 
 const RUNS = Number(process.env["AEGIS_PROPERTY_RUNS"] ?? 12);
-const TINY: Partial<HostLimits> = { actorsMax: 3, mailboxMax: 8, batchOperationsMax: 6, outboxMessagesMax: 3 };
 const CERTAIN = new Set(["NOT_OWNER", "DEADLINE_EXCEEDED", "MAILBOX_FULL", "ACTORS_LIMIT", "STORE_UNAVAILABLE"]);
 
 interface Step {
@@ -42,72 +41,6 @@ const step: fc.Arbitrary<Step> = fc.record({
   wait: fc.integer({ min: 0, max: 3 }).map((n) => n === 0),
   kill: fc.integer({ min: 0, max: 11 }).map((n) => n === 0),
 });
-
-/** One deployment whose only node may die at any time; calls go to whichever node lives. */
-class Deployment {
-  readonly world: ActorWorld;
-  readonly #catalogue: MachineCatalogue | undefined;
-  readonly #plan: FaultPlan;
-  #node: Node;
-
-  private constructor(world: ActorWorld, node: Node, plan: FaultPlan, catalogue: MachineCatalogue | undefined) {
-    this.world = world;
-    this.#node = node;
-    this.#plan = plan;
-    this.#catalogue = catalogue;
-    sufferBy(node.store, plan);
-  }
-
-  static async open(plan: FaultPlan, catalogue?: MachineCatalogue): Promise<Deployment> {
-    const world = await ActorWorld.open(2);
-    return new Deployment(world, await world.node(choices(catalogue)), plan, catalogue);
-  }
-
-  async kill(): Promise<void> {
-    this.world.kill(this.#node);
-    this.#node = await this.world.node(choices(this.#catalogue));
-    sufferBy(this.#node.store, this.#plan.slice(this.#plan.length / 2));
-  }
-
-  /** One try, with a key. */
-  try(to: ActorAddress, command: { type: string }, key: string): Promise<Outcome> {
-    return call(this.#node.host, to, command as never, { key: { key, digest: key }, withinMs: 2_000 });
-  }
-
-  /** As a client retries: by key, until the answer is certain and not retryable. */
-  async insist(to: ActorAddress, command: { type: string }, key: string): Promise<Outcome> {
-    const end = performance.now() + 20_000;
-    for (;;) {
-      const outcome = await this.try(to, command, key);
-      if (outcome.kind === "applied" || !outcome.refusal.retryable) return outcome;
-      if (performance.now() > end) throw new Error(`nothing but ${outcome.refusal.reason}`);
-      await new Promise((resolve) => setTimeout(resolve, 1 + 4 * Math.random()));
-    }
-  }
-
-  wellAgain(): void {
-    this.#node.store.fault = () => undefined;
-  }
-
-  /** Everything owed has been delivered and nothing is written any more. */
-  async quiet(): Promise<void> {
-    this.wellAgain();
-    await until(async () => {
-      for (let shard = 0; shard < this.world.store.shardCount; shard += 1) {
-        const owner = await this.world.store.readOwner(shard);
-        if (owner === undefined) return false;
-        const outbox = await this.world.store.readOutbox(shard, owner.fence, "", 1).catch(() => [undefined]);
-        if (outbox.length > 0) return false;
-      }
-      return true;
-    }, "a quiet deployment");
-    await breathe(5);
-  }
-}
-
-function choices(catalogue: MachineCatalogue | undefined) {
-  return { limits: TINY, ...(catalogue === undefined ? {} : { catalogue }) };
-}
 
 /** Runs a deployment through the steps; `act` answers when its call has been answered. */
 async function play(
@@ -137,7 +70,7 @@ function property(
   it(name, { timeout: 120_000 }, async () => {
     const seed = seedOf(name);
     const runs = fc.asyncProperty(faultPlan, fc.array(step, { minLength: 5, maxLength: 40 }), async (plan, steps) => {
-      const deployment = await Deployment.open(plan, catalogue);
+      const deployment = await Deployment.open(plan, { catalogue });
       try {
         await run(deployment, steps);
       } finally {

@@ -1,7 +1,7 @@
 // Faults drawn by fast-check and suffered one after another by whatever the node asks of its store; when the
 // plan is used up the store is well again, so that every run ends.
 import fc from "fast-check";
-import type { Fault, FaultyStore } from "./faulty-store.ts";
+import type { Fault, FaultyCall, FaultyStore } from "./faulty-store.ts";
 
 export type FaultPlan = readonly (Fault | undefined)[];
 
@@ -14,7 +14,10 @@ const fault = fc.oneof(
 
 export const faultPlan: fc.Arbitrary<FaultPlan> = fc.array(fault, { maxLength: 60 });
 
-export function sufferBy(store: FaultyStore, plan: FaultPlan): void {
+/** For writes alone, and more of them: what is owed is then often late. */
+export const writeFaultPlan: fc.Arbitrary<FaultPlan> = fc.array(fault, { maxLength: 150 });
+
+export function sufferBy(store: FaultyStore, plan: FaultPlan, only?: FaultyCall): void {
   let next = 0;
-  store.fault = () => plan[next++];
+  store.fault = (call) => (only === undefined || call === only ? plan[next++] : undefined);
 }
