@@ -75,16 +75,6 @@ describe("applications", () => {
     expect(bad.error).toMatchObject({ reason: "BAD_PARAMS", details: { path: "settings.ciphersuites.1" } });
   });
 
-  test("an identity provider that can't be set up is refused, and nothing is stored", async () => {
-    const { applicationId } = await world.application();
-    const settings = { identityProvider: { type: "x509" as const, trustAnchors: [Uint8Array.of(1)] } };
-    const error = await refusal(world.operator.application.update({ applicationId, settings }));
-    expect(["UNIMPLEMENTED", "INVALID_ARGUMENT"]).toContain(error.code);
-    expect((await refusal(world.operator.application.create({ name: "x", settings }))).reason).toBe(error.reason);
-    const { settings: stored } = await world.operator.application.get({ applicationId });
-    expect(stored.identityProvider).toEqual({ type: "basic" });
-  });
-
   test("list pages through every application exactly once", async () => {
     const made = new Set<string>();
     for (let n = 0; n < 7; n += 1) {

@@ -9,14 +9,17 @@ import {
   getCiphersuiteImpl,
   joinGroup,
   joinGroupExternal,
+  type AuthenticationService,
   type Capabilities,
   type CiphersuiteImpl,
   type CiphersuiteName,
+  type ClientConfig,
   type Credential,
   type Extension,
   type KeyPackage,
   type PrivateKeyPackage,
 } from "ts-mls";
+import { defaultClientConfig } from "ts-mls/clientConfig.js";
 import { encode } from "ts-mls/codec/tlsEncoder.js";
 import { credentialEncoder } from "ts-mls/credential.js";
 import { makeKeyPackageRef } from "ts-mls/keyPackage.js";
@@ -45,6 +48,8 @@ export interface MlsClientOptions {
   /** DER certificates, the end entity first: an x509 credential instead of a basic one. */
   readonly certificates?: readonly Uint8Array[];
   readonly signatureKeyPair?: { readonly signKey: Uint8Array; readonly publicKey: Uint8Array };
+  /** Default: every credential is taken. */
+  readonly authService?: AuthenticationService;
 }
 
 export interface KeyPackageOptions {
@@ -74,6 +79,7 @@ export class MlsClient {
   readonly ciphersuite: ClientCiphersuite;
   readonly impl: CiphersuiteImpl;
   readonly #credential: Credential;
+  readonly #config: ClientConfig;
   readonly #signatureKeyPair: { readonly signKey: Uint8Array; readonly publicKey: Uint8Array };
   readonly #keyPackages = new Map<string, OwnKeyPackage>();
 
@@ -86,6 +92,8 @@ export class MlsClient {
     this.ciphersuite = options.ciphersuite ?? 1;
     this.impl = impl;
     this.#signatureKeyPair = signatureKeyPair;
+    const { authService = defaultClientConfig.authService } = options;
+    this.#config = { ...defaultClientConfig, authService };
     this.#credential =
       options.certificates === undefined
         ? { credentialType: "basic", identity: new TextEncoder().encode(options.identity) }
@@ -139,7 +147,8 @@ export class MlsClient {
   async createGroup(groupId: Uint8Array, extensions: readonly Extension[] = []): Promise<MlsGroup> {
     const { ref } = await this.createKeyPackage();
     const own = this.#ownKeyPackage(ref);
-    const state = await createGroup(groupId, own.publicPackage, own.privatePackage, [...extensions], this.impl);
+    const { publicPackage, privatePackage } = own;
+    const state = await createGroup(groupId, publicPackage, privatePackage, [...extensions], this.impl, this.#config);
     return new MlsGroup(this.impl, state);
   }
 
@@ -152,7 +161,16 @@ export class MlsClient {
     if (own === undefined) throw new Error("the Welcome addresses none of this client's key packages");
     const tree = ratchetTree && decodeTree(ratchetTree);
     const { publicPackage, privatePackage } = own;
-    const state = await joinGroup(welcome, publicPackage, privatePackage, emptyPskIndex, this.impl, tree);
+    const state = await joinGroup(
+      welcome,
+      publicPackage,
+      privatePackage,
+      emptyPskIndex,
+      this.impl,
+      tree,
+      undefined,
+      this.#config,
+    );
     return new MlsGroup(this.impl, state);
   }
 
@@ -171,6 +189,7 @@ export class MlsClient {
       options.resync ?? false,
       this.impl,
       options.ratchetTree && decodeTree(options.ratchetTree),
+      this.#config,
     );
     const commit = encodeMlsMessage({ version: "mls10", wireformat: "mls_public_message", publicMessage });
     const group = new MlsGroup(this.impl, newState);
