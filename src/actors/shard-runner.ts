@@ -19,6 +19,11 @@ export interface ShardDuties {
   dropped(actors: number): void;
 }
 
+/** A shard lost again within this time is in trouble: what it owes waits longer each time. */
+const TROUBLE_MS = 10_000;
+const RESUME_MIN_MS = 50;
+const RESUME_MAX_MS = 2_000;
+
 export class ShardRunner {
   readonly shard: Shard;
   readonly actors = new Map<ActorKey, LiveActor>();
@@ -36,6 +41,9 @@ export class ShardRunner {
   #housekeeping: Operation[] = [];
   /** The outbox wants the stored messages again. */
   #outboxStale = false;
+  /** Losses of the shard that followed one another closely. */
+  #losses = 0;
+  #lostAtMs = 0;
   #flushScheduled = false;
   #roomWaits: (() => void)[] = [];
   #settledWaits: (() => void)[] = [];
@@ -265,6 +273,9 @@ export class ShardRunner {
       return;
     }
     this.#owner = undefined;
+    const now = performance.now();
+    this.#losses = now - this.#lostAtMs < TROUBLE_MS ? this.#losses + 1 : 0;
+    this.#lostAtMs = now;
     this.#options.events.shardLost(this.shard, cause);
     const unknown = batch ?? this.#inFlight;
     const speculative = this.#pending;
@@ -327,9 +338,23 @@ export class ShardRunner {
     this.#owner = { ...claimed.record };
     this.#outbox = this.#newOutbox();
     this.#options.events.shardClaimed(this.shard, claimed.record.fence.number);
-    this.#loadOutbox();
-    this.#loadTimers();
+    this.#resume(this.#owner);
     for (const resolve of this.#ownedWaits.splice(0)) resolve();
+  }
+
+  /**
+   * At once after a single loss; later after each that follows closely. A message or timer whose batch no store
+   * takes would otherwise have the shard lost again before anybody else was served.
+   */
+  #resume(owner: OwnerRecord): void {
+    const load = (): void => {
+      if (this.#owner !== owner) return;
+      this.#loadOutbox();
+      this.#loadTimers();
+    };
+    if (this.#losses === 0) return load();
+    this.#timers.loading();
+    setTimeout(load, Math.min(RESUME_MIN_MS * 2 ** (this.#losses - 1), RESUME_MAX_MS)).unref();
   }
 
   #loadOutbox(): void {

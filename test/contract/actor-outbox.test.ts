@@ -35,6 +35,14 @@ function apart(): [ActorAddress, ActorAddress] {
   }
 }
 
+/** Another probe in the same shard. */
+function neighbourOf(probe: ActorAddress): ActorAddress {
+  for (;;) {
+    const other = address("registry");
+    if (world.shardOf(other) === world.shardOf(probe)) return other;
+  }
+}
+
 async function storedOutbox(probe: ActorAddress): Promise<number> {
   const owner = await world.store.readOwner(world.shardOf(probe));
   return owner === undefined ? 0 : (await world.store.readOutbox(world.shardOf(probe), owner.fence, "", 10_000)).length;
@@ -160,6 +168,26 @@ it("[L6] a backlog larger than memory and than a batch is delivered after a rest
   // Each message is delivered once or twice, not again and again.
   const marks = second.store.commits.flatMap(({ operations }) => operations).filter(({ op }) => op === "deleteOutbox");
   expect(marks.length).toBeLessThan(2 * 60);
+});
+
+it("[G6] a message whose batch no store takes does not keep its shard from serving others", async () => {
+  const running = await node();
+  const sender = address("registry");
+  const [receiver, neighbour] = [neighbourOf(sender), neighbourOf(sender)];
+  running.store.fault = (what, _shard, operations) => {
+    const toReceiver = operations.some((each) => each.op === "putMark" && each.actor === actorKey(receiver));
+    return what === "commit" && toReceiver ? "fenced" : undefined;
+  };
+  applied(await call(running.host, sender, owe(1, receiver)));
+  const began = performance.now();
+  for (let served = 0; served < 20;) {
+    if (reasonOf(await call(running.host, neighbour, { type: "note", note: served })) === "applied") served += 1;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  expect(performance.now() - began).toBeLessThan(5_000);
+  expect(running.events.filter((event) => event.startsWith("lost")).length).toBeLessThan(20);
+  running.store.fault = () => undefined;
+  await until(async () => (await notesOf(receiver)).length > 0, "the note", 12_000);
 });
 
 it("[L7] a timer fires when it is due, once, and leaves the store with its turn", async () => {

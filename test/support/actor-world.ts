@@ -180,9 +180,13 @@ export function reasonOf(outcome: Outcome): string {
   return outcome.kind === "applied" ? "applied" : outcome.refusal.reason;
 }
 
-/** Waits until `holds`, looking each few milliseconds; fails loudly after 5 s. */
-export async function until(holds: () => boolean | Promise<boolean>, what = "the condition"): Promise<void> {
-  const end = performance.now() + 5_000;
+/** Waits until `holds`, looking each few milliseconds; fails loudly when it does not come. */
+export async function until(
+  holds: () => boolean | Promise<boolean>,
+  what = "the condition",
+  withinMs = 5_000,
+): Promise<void> {
+  const end = performance.now() + withinMs;
   while (!(await holds())) {
     if (performance.now() > end) throw new Error(`${what} did not come`);
     await new Promise((resolve) => setTimeout(resolve, 2));
