@@ -30,7 +30,7 @@ import type { ExternalSenders } from "./external-senders.ts";
 import type { GroupDirectory, GroupHead } from "./group-directory.ts";
 import type { GroupFollower } from "./group-follower.ts";
 import { LeafClients, type EnteringLeaf, type JudgedClients } from "./leaf-clients.ts";
-import { placeOf, refused, type ApplicationRequest, type ServicePorts } from "./service-ports.ts";
+import { pause, placeOf, refused, type ApplicationRequest, type ServicePorts } from "./service-ports.ts";
 import type { JudgedCommit, JudgedProposal, Tracking } from "./tracking.ts";
 
 type CommitParams = Params<"group.commit">;
@@ -233,7 +233,13 @@ export class FullTracking implements Tracking {
 
   #terms({ settings }: ApplicationRequest) {
     const provider = this.#ports.identityProviders.of(settings);
-    return { judge: this.#judge, provider, nowMs: this.#ports.clock.now(), customProposals: settings.proposalTypes };
+    return {
+      judge: this.#judge,
+      provider,
+      nowMs: this.#ports.clock.now(),
+      customProposals: settings.proposalTypes,
+      pause,
+    };
   }
 }
 

@@ -3,13 +3,16 @@
 import type { NewTree } from "../actors/group-trees.ts";
 import type { Malformed } from "../mls/codec/reader.ts";
 import { readGroupInfo, verifyGroupInfoSignature, type GroupInfo } from "../mls/group-info.ts";
-import { readRatchetTree } from "../mls/ratchet-tree.ts";
+import { readRatchetTreeWork } from "../mls/ratchet-tree.ts";
 import { equalBytes, type Ciphersuite } from "../mls/suites.ts";
 import { readWelcome } from "../mls/welcome.ts";
+import { hashTreeWork } from "../mls/tree/validate-tree.ts";
 import type { PublicTree } from "../mls/tree/public-tree.ts";
+import { TreeHasher } from "../mls/tree/tree-hasher.ts";
+import { finishInSteps } from "../mls/work.ts";
 import type { Refused } from "../actors/actor-port.ts";
 import type { Reason } from "../protocol/reasons.ts";
-import { refused } from "./service-ports.ts";
+import { pause, refused } from "./service-ports.ts";
 
 export interface CheckedTree {
   readonly kind: "tree";
@@ -47,7 +50,7 @@ export async function checkGroupInfo(
   if (beside !== undefined && info.ratchetTree !== undefined && !equalBytes(beside, info.ratchetTree)) {
     return broken("TREE_INVALID", "GROUP_INFO_TREE", "12.4.3.3", "the tree beside the GroupInfo is not the one in it");
   }
-  const tree = checkTree(treeBytes, info.ciphersuite, info.treeHash);
+  const tree = await checkTree(treeBytes, info.ciphersuite, info.treeHash);
   if (tree.kind === "refused") return tree;
   return (await checkSignedBy(info, tree.tree)) ?? { kind: "groupInfo", info, tree };
 }
@@ -62,11 +65,16 @@ export async function checkSignedBy(info: GroupInfo, tree: PublicTree): Promise<
   return broken("GROUP_INFO_INVALID", "GROUP_INFO_SIGNATURE", "12.4.3", "the signature is not the signer's");
 }
 
-function checkTree(bytes: Uint8Array, ciphersuite: Ciphersuite, treeHash: Uint8Array): CheckedTree | Refused {
-  const decoded = readRatchetTree(bytes, ciphersuite);
+/** O(members), so in steps: the event loop stays free (M9). */
+async function checkTree(
+  bytes: Uint8Array,
+  ciphersuite: Ciphersuite,
+  treeHash: Uint8Array,
+): Promise<CheckedTree | Refused> {
+  const decoded = await finishInSteps(readRatchetTreeWork(bytes, new TreeHasher(ciphersuite)), pause);
   if (decoded.kind === "malformed") return malformedBytes("TREE_INVALID", decoded);
   const tree = decoded.value;
-  if (!equalBytes(tree.treeHash(), treeHash)) {
+  if (!equalBytes(await finishInSteps(hashTreeWork(tree), pause), treeHash)) {
     return broken("TREE_INVALID", "TREE_HASH", "7.8", "the tree's hash is not the one in the GroupContext");
   }
   const stored = {

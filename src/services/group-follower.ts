@@ -5,13 +5,14 @@ import { snapshotPart, type KeptTree } from "../actors/group-trees.ts";
 import { proposalRef, readGroupMessage, type PublicCommit } from "../mls/framing.ts";
 import { followCommit } from "../mls/public-group/follow-commit.ts";
 import type { SentProposal } from "../mls/public-group/proposal-list.ts";
-import { loadPublicGroup, type PublicGroup } from "../mls/public-group/public-group.ts";
+import { loadPublicGroupWork, type PublicGroup } from "../mls/public-group/public-group.ts";
 import { encodedTreeSize } from "../mls/ratchet-tree.ts";
+import { finishInSteps } from "../mls/work.ts";
 import { Judge, RULES, type Rule } from "../mls/rules.ts";
 import { decode } from "../protocol/codec.ts";
 import type { Settings } from "../protocol/schemas/application.ts";
 import type { GroupDirectory } from "./group-directory.ts";
-import { placeOf, type ServicePorts } from "./service-ports.ts";
+import { pause, placeOf, type ServicePorts } from "./service-ports.ts";
 
 export interface FollowerLimits {
   /** Bytes of encoded trees of the groups kept in memory; the least recently used go first. */
@@ -123,7 +124,7 @@ export class GroupFollower {
       groupContext: Uint8Array;
       confirmationTag: Uint8Array;
     };
-    const loaded = loadPublicGroup({ groupContext, confirmationTag, ratchetTree });
+    const loaded = await finishInSteps(loadPublicGroupWork({ groupContext, confirmationTag, ratchetTree }), pause);
     if (loaded.kind !== "ok") throw new JournalBroken("a group's snapshot can't be read");
     return this.#replayFrom(applicationId, context, loaded.value, target, settings, snapshot.offset);
   }

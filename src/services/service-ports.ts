@@ -91,6 +91,13 @@ export async function settledInTime(applied: Applied, deadline: number): Promise
   return settled;
 }
 
+/** Lets others have their turn: long work on the event loop is done in steps between such pauses. */
+export function pause(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
 export function placeOf(store: Store, address: ActorAddress): { readonly actor: ActorKey; readonly shard: Shard } {
   const actor = actorKey(address);
   return { actor, shard: shardOf(actor, store.shardCount) };
