@@ -271,7 +271,7 @@ export class ActorHost implements ActorPort {
     const runner = this.#runnerOf(live.key);
     entry.settle({
       kind: "applied",
-      value: result.x === undefined ? (result.v ?? {}) : (decode(this.#options.open(result.x))),
+      value: result.x === undefined ? (result.v ?? {}) : decode(this.#options.open(result.x)),
       taken: remembered.taken,
       lineage: result.l,
       repeated: true,

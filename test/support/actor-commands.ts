@@ -1,7 +1,6 @@
 // Commands as services send them to actors, whole and valid, for tests that speak to actors directly.
 import { createHash, randomUUID } from "node:crypto";
 import type { KeyRecord } from "../../src/actors/application-machine.ts";
-import type { GovernedBy } from "../../src/actors/group-settings.ts";
 import type { IdentityFacts } from "../../src/actors/identity-machine.ts";
 import type { KeyPoolCommand } from "../../src/actors/key-pool-machine.ts";
 import type { OfferedPackage, PublishCommand } from "../../src/actors/key-pool-publish.ts";
@@ -10,7 +9,6 @@ import { settings as settingsSchema, type Settings } from "../../src/protocol/sc
 
 export const SETTINGS: Settings = settingsSchema.parse({});
 export const RETENTION = SETTINGS.inboxRetention;
-export const GOVERNED: GovernedBy = SETTINGS;
 
 export const HOUR_MS = 3_600_000;
 
@@ -88,7 +86,7 @@ export function createGroup(more: object = {}): { readonly type: "create" } & Re
     groupInfo: new Uint8Array([1]),
     members: [],
     memberCount: 1,
-    governed: GOVERNED,
+    governed: SETTINGS,
     ...more,
   };
 }
@@ -105,7 +103,7 @@ export function submitCommit(epoch: number | string, more: Partial<SubmitCommitC
     removed: [],
     undelivered: [],
     groupInfo: new Uint8Array([3]),
-    governed: GOVERNED,
+    governed: SETTINGS,
     ...more,
   };
 }
