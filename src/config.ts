@@ -226,8 +226,8 @@ export const LIMIT_SETTINGS = {
     60_000,
     "An actor leaves memory after so long without a command.",
   ),
-  batchOperationsMax: wholeNumber("operations", 16, 100_000, 2048, "Operations in one write to the store."),
-  batchBytesMax: wholeNumber("bytes", 65_536, 256 * MIB, 8 * MIB, "Bytes in one write to the store."),
+  batchOperationsMax: wholeNumber("operations", 16, 16_384, 2048, "Operations in one write to the store."),
+  batchBytesMax: wholeNumber("bytes", 65_536, 16 * MIB, 8 * MIB, "Bytes in one write to the store."),
   receivedTtlMs: wholeNumber(
     "ms",
     60_000,

@@ -9,7 +9,7 @@ import type { LiveActor } from "./live-actor.ts";
 import { Outbox } from "./outbox.ts";
 import type { ClaimedShard } from "./shard-claim.ts";
 import { ShardTimers } from "./timers.ts";
-import { decodeOutboxMessage, type OutboxMessage, type Turn } from "./turn.ts";
+import { bytesOf, decodeOutboxMessage, type OutboxMessage, type Turn } from "./turn.ts";
 
 export interface ShardDuties {
   deliver(message: OutboxMessage): Promise<void>;
@@ -105,7 +105,7 @@ export class ShardRunner {
   /** Puts a turn's writes into the next batch; `release.settle` is called once they are durable. */
   add(release: Release, extra: readonly Operation[]): void {
     const operations = [...release.turn.operations, ...extra];
-    for (const operation of operations) this.#bytes += sizeOf(operation);
+    for (const operation of operations) this.#bytes += bytesOf(operation);
     this.#noteArrival();
     this.#pending.add(release, operations);
     const { sabotage } = this.#options;
@@ -402,18 +402,4 @@ export class ShardRunner {
 
 export function notApplied(): Refusal {
   return refuse("NOT_OWNER");
-}
-
-function sizeOf(operation: Operation): number {
-  switch (operation.op) {
-    case "append":
-      return operation.entry.body.length + 64;
-    case "putSnapshot":
-    case "putPart":
-    case "putMark":
-    case "putOutbox":
-      return operation.bytes.length + 64;
-    default:
-      return 64;
-  }
 }

@@ -165,7 +165,10 @@ class TurnBuilder {
   }
 
   finish(changed: boolean): Turn {
-    if (this.#operations.length > TURN_OPERATIONS_MAX) throw new Error("a turn wants more than one batch can hold");
+    const bytes = this.#operations.reduce((sum, operation) => sum + bytesOf(operation), 0);
+    if (this.#operations.length > TURN_OPERATIONS_MAX || bytes > TURN_BYTES_MAX) {
+      throw new Error("a turn wants more than one batch can hold");
+    }
     if (this.#refusal !== undefined && (changed || this.#operations.length > 0)) {
       throw new Error("a refused turn must change nothing");
     }
@@ -216,6 +219,13 @@ const EMPTY = new Uint8Array(0);
 
 /** More in one turn is a bug: no store takes the batch, and its shard would be lost again with every retry. */
 export const TURN_OPERATIONS_MAX = 65_536;
+export const TURN_BYTES_MAX = 44 * 1024 * 1024;
+
+/** What an operation counts in a batch: its bytes and something for itself. */
+export function bytesOf(operation: Operation): number {
+  if (operation.op === "append") return operation.entry.body.length + 64;
+  return "bytes" in operation ? operation.bytes.length + 64 : 64;
+}
 
 /** Mark under which the result of an idempotency key is remembered at its home actor. Names are ASCII, keys are not. */
 export function resultMark(key: string): string {

@@ -4,7 +4,7 @@ import { malformed, readVector, type Decoded, type Reader } from "./codec/reader
 import { Writer } from "./codec/writer.ts";
 import { decodeMessage, encodeMessage } from "./message.ts";
 import { WIRE_FORMAT } from "./registries.ts";
-import { equalBytes, isCiphersuite, suiteOf, type Ciphersuite } from "./suites.ts";
+import { isCiphersuite, suiteOf, type Ciphersuite } from "./suites.ts";
 
 export interface Welcome {
   readonly ciphersuite: Ciphersuite;
@@ -32,15 +32,20 @@ export function readWelcomeStruct(reader: Reader): Welcome {
   const { hashLength } = suiteOf(ciphersuite);
   const secrets = readVector(reader, SECRETS_MAX, (element) => readSecrets(element, hashLength));
   const encryptedGroupInfo = reader.opaque();
+  const byRef = new Map(secrets.map(({ keyPackageRef, bytes }) => [hexOf(keyPackageRef), bytes]));
   return {
     ciphersuite,
     secrets: secrets.map(({ keyPackageRef }) => ({ keyPackageRef })),
     encryptedGroupInfo,
     forRecipient: (ref) => {
-      const own = secrets.find(({ keyPackageRef }) => equalBytes(keyPackageRef, ref));
-      return own && encodeWelcome(ciphersuite, own.bytes, encryptedGroupInfo);
+      const own = byRef.get(hexOf(ref));
+      return own && encodeWelcome(ciphersuite, own, encryptedGroupInfo);
     },
   };
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("hex");
 }
 
 function readSecrets(reader: Reader, hashLength: number): EncryptedGroupSecrets {

@@ -92,9 +92,13 @@ export interface AddressedWelcomes {
   readonly byRef: ReadonlyMap<string, { readonly keyPackageRef: Uint8Array; readonly welcome: Uint8Array }>;
 }
 
+/** Every recipient gets a copy of the group info: a message of megabytes could ask for more than there is memory. */
+const SPLIT_BYTES_MAX = 32 * 1024 * 1024;
+
 /** Splits Welcomes by recipient: each gets its own secrets only (§12.4.3.1). */
 export function splitWelcomes(welcomes: readonly Uint8Array[], ciphersuite: number): AddressedWelcomes | Refused {
   const byRef = new Map<string, { keyPackageRef: Uint8Array; welcome: Uint8Array }>();
+  let splitBytes = 0;
   for (const bytes of welcomes) {
     const decoded = readWelcome(bytes);
     if (decoded.kind === "malformed") return malformedBytes("WELCOME_MISMATCH", decoded);
@@ -106,7 +110,13 @@ export function splitWelcomes(welcomes: readonly Uint8Array[], ciphersuite: numb
         "the Welcome is not of the group's ciphersuite",
       );
     }
-    for (const { keyPackageRef } of decoded.value.secrets) {
+    const { secrets, encryptedGroupInfo } = decoded.value;
+    splitBytes += bytes.length + secrets.length * encryptedGroupInfo.length;
+    if (splitBytes > SPLIT_BYTES_MAX) {
+      const message = `split by recipient the Welcomes have more than ${String(SPLIT_BYTES_MAX)} bytes: add fewer clients at once, or send the tree beside the GroupInfo`;
+      return refused("BAD_PARAMS", { message, details: { path: "welcomes" } });
+    }
+    for (const { keyPackageRef } of secrets) {
       const ref = Buffer.from(keyPackageRef).toString("hex");
       const welcome = decoded.value.forRecipient(keyPackageRef);
       if (byRef.has(ref) || welcome === undefined) {

@@ -51,7 +51,7 @@ export class Deployment {
 
   /** One try, with a key. */
   try(to: ActorAddress, command: { type: string }, key: string): Promise<Outcome> {
-    return call(this.#node.host, to, command as never, { key: { key, digest: key }, withinMs: 2_000 });
+    return call(this.#node.host, to, command, { key: { key, digest: key }, withinMs: 2_000 });
   }
 
   /** As a client retries: by key, until the answer is certain and not retryable. */
