@@ -31,6 +31,16 @@ describe.each(["lmdb", "redis"] as const)("on %s", (engine) => {
     perChainMs,
   );
 
+  test.each([...identityChains, ...keyAndGroupChains])(
+    "[F13] [G2] [G6] $name is done once when the store's answer to any of its writes is lost",
+    async (chain) => {
+      let lost = 0;
+      while (await die(chain, { at: lost + 1, when: "unanswered" }, "retry")) lost += 1;
+      assert.ok(lost > 0, "answers were lost");
+    },
+    perChainMs,
+  );
+
   test("[F24] a handle whose create died right after its reservation is free again by itself", async () => {
     const handle = randomUUID();
     const clientIdentity = basicCredential(handle);
@@ -89,7 +99,7 @@ describe.each(["lmdb", "redis"] as const)("on %s", (engine) => {
 });
 
 test("[F24] a server that forgets what its actors owe each other is found out", async () => {
-  const world = await CrashWorld.start("lmdb", { AEGIS_TEST_OUTBOX_FORGOTTEN: "1" });
+  const world = await CrashWorld.start("lmdb", { env: { AEGIS_TEST_OUTBOX_FORGOTTEN: "1" } });
   const broken = crashAt(world, identityCreate, { at: 2, when: "after" }, "alone", 3000);
   await expect(broken).rejects.toThrow("the chain does not end");
   await world.dispose();

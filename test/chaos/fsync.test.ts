@@ -5,8 +5,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { AegisError, connect, type AegisClient } from "../../src/client/client.ts";
+import { connect, type AegisClient } from "../../src/client/client.ts";
 import { basicCredential } from "../support/app-world.ts";
+import { connectOnceKnown } from "../support/known-client.ts";
 import { startRedis, type RedisServer } from "../support/redis-server.ts";
 import { ServerProcess } from "../support/server-process.ts";
 import { flawOfSync, readSystemCalls, straceInto } from "../support/system-calls.ts";
@@ -65,14 +66,7 @@ async function clientOf({ url, operatorToken }: ServerProcess): Promise<AegisCli
   const operator = await connect({ url, token: operatorToken });
   const { key } = await operator.application.create({ name: "traced" });
   await operator.close();
-  // A build that answers before it writes says the key before it knows it.
-  for (;;) {
-    try {
-      return await connect({ url, token: key.secret });
-    } catch (error) {
-      if (!(error instanceof AegisError && error.reason === "KEY_UNKNOWN")) throw error;
-    }
-  }
+  return connectOnceKnown({ url, token: key.secret });
 }
 
 /** One write after another, each with a marker that is found again in what was written. */

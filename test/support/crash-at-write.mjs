@@ -1,8 +1,10 @@
-// Preloaded into the real server by a test (NODE_OPTIONS=--import=…): ends the process with SIGKILL right before
-// or right after its N-th write to the store, counted from when the plan appears. Never part of a build.
+// Preloaded into the real server by a test (NODE_OPTIONS=--import=…): at its N-th write to the store, counted from
+// when the plan appears, ends the process with SIGKILL or loses the store's answer. Never part of a build.
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
 import { LmdbStore } from "../../dist/store/lmdb/lmdb-store.js";
 import { RedisStore } from "../../dist/store/redis/redis-store.js";
+import { StoreUnavailable } from "../../dist/store/store.js";
 
 const planFile = process.env["AEGIS_TEST_CRASH_PLAN"];
 const aheadFile = process.env["AEGIS_TEST_CLOCK_AHEAD_FILE"];
@@ -18,7 +20,10 @@ function readOr(fallback, file) {
   }
 }
 
-/** Counts one write; answers where the process must die, if at this one. */
+/** Time for an answer to leave that did not wait for the write. */
+const EARLY_MS = 100;
+
+/** Counts one write; answers what must happen at it, if anything. */
 function count() {
   const plan = planFile === undefined ? "" : readOr("", planFile);
   if (plan === "") return undefined;
@@ -40,12 +45,13 @@ for (const store of [LmdbStore, RedisStore]) {
     const write = store.prototype[name];
     store.prototype[name] = async function (...given) {
       const when = count();
-      if (when === "before") await die();
+      if (when === "before") await delay(EARLY_MS).then(die);
       const done = write.apply(this, given);
       // What was sent is on its way, and nobody here has heard of it.
       if (when === "during") setImmediate(die);
       const outcome = await done;
       if (when === "after") await die();
+      if (when === "unanswered") throw new StoreUnavailable("the answer was lost");
       return outcome;
     };
   }

@@ -44,7 +44,7 @@ export function judge(facts: Facts): Seen {
   return { mixed: Object.fromEntries(Object.entries(facts).map(([name, [found]]) => [name, found])) };
 }
 
-/** @returns false when the chain ended before it came to that write */
+/** @returns false when the chain ended before it came to that write; died or not, its end is judged */
 export async function crashAt(
   world: CrashWorld,
   chain: Chain,
@@ -69,12 +69,14 @@ export async function crashAt(
     const seen = await ended(run, withinMs);
     if (first.answer !== undefined) assert.equal(seen, "all", "[G3] what was acknowledged is there");
   }
+  const reached = died || world.server.writes >= plan.at;
+  if (!died) assert.notEqual(first.answer, undefined, `[G6] a server that lives answers: ${String(first.error)}`);
   const answer = await run.act(key);
   if (first.answer !== undefined) assert.deepEqual(answer, first.answer, "[G6] the retry has the one true answer");
   assert.equal(await ended(run, withinMs, "all"), "all");
   assert.deepEqual(await run.act(key), answer, "[G6] and so has the next");
   await run.check(answer);
-  return died;
+  return reached;
 }
 
 /** Waits until it is the one or the other. */
@@ -88,16 +90,21 @@ async function ended(run: ChainRun, withinMs: number, wanted?: "all"): Promise<S
   }
 }
 
-function answerOf(call: Promise<object>): { readonly settled: Promise<void>; answer: object | undefined } {
-  const held: { settled: Promise<void>; answer: object | undefined } = {
-    settled: Promise.resolve(),
-    answer: undefined,
-  };
-  held.settled = call.then(
+interface First {
+  settled: Promise<void>;
+  answer: object | undefined;
+  error: unknown;
+}
+
+function answerOf(call: Promise<object>): Readonly<First> {
+  const first: First = { settled: Promise.resolve(), answer: undefined, error: undefined };
+  first.settled = call.then(
     (answer) => {
-      held.answer = answer;
+      first.answer = answer;
     },
-    () => undefined, // closed, or the server is gone: no answer
+    (error: unknown) => {
+      first.error = error;
+    },
   );
-  return held;
+  return first;
 }

@@ -1,8 +1,9 @@
 // A server that can be told where to die, with an operator's and two applications' clients that are made anew
 // after each death. Knows nothing of what they ask for.
+import { connectOnceKnown } from "./known-client.ts";
 import { setTimeout as delay } from "node:timers/promises";
 import { connect, type AegisClient } from "../../src/client/client.ts";
-import { CrashingServer } from "./crashing-server.ts";
+import { CrashingServer, type CrashOptions } from "./crashing-server.ts";
 
 /** Longer than a server takes to come back on a busy machine. */
 const TTL_MS = 30_000;
@@ -26,8 +27,8 @@ export class CrashWorld {
     this.#tokens = tokens;
   }
 
-  static async start(engine: "lmdb" | "redis", env: Readonly<Record<string, string>> = {}): Promise<CrashWorld> {
-    const server = await CrashingServer.start(engine, env);
+  static async start(engine: "lmdb" | "redis", options: CrashOptions = {}): Promise<CrashWorld> {
+    const server = await CrashingServer.start(engine, options);
     const { url, operatorToken } = server.process;
     const operator = await connect({ url, token: operatorToken, ttlMs: TTL_MS });
     const settings = { claimsPerHour: 1000, keyPoolLow: 2 };
@@ -56,7 +57,7 @@ export class CrashWorld {
   async connect(): Promise<void> {
     const { url, operatorToken } = this.server.process;
     const [operator, client, tight] = await Promise.all(
-      [operatorToken, ...this.#tokens].map((token) => connect({ url, token, ttlMs: TTL_MS, connectTimeoutMs: TTL_MS })),
+      [operatorToken, ...this.#tokens].map((token) => connectOnceKnown({ url, token, ttlMs: TTL_MS })),
     );
     this.#clients = { operator, client, tight } as Clients;
   }

@@ -7,12 +7,20 @@ import path from "node:path";
 import { startRedis, type RedisServer } from "./redis-server.ts";
 import { ServerProcess } from "./server-process.ts";
 
-export type CrashMoment = "before" | "during" | "after";
+/** `unanswered`: the write is made, its answer is lost, and the server lives. */
+export type CrashMoment = "before" | "during" | "after" | "unanswered";
 
 export interface CrashPlan {
   /** 1 is the first write from now on. */
   readonly at: number;
   readonly when: CrashMoment;
+}
+
+export interface CrashOptions {
+  /** More variables of the server's. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** A test-only entry in the place of the server's own. */
+  readonly entry?: string;
 }
 
 const preload = path.join(import.meta.dirname, "crash-at-write.mjs");
@@ -31,13 +39,13 @@ export class CrashingServer {
     this.#folder = folder;
   }
 
-  /** @param env more variables of the server's */
-  static async start(engine: "lmdb" | "redis", env: Readonly<Record<string, string>> = {}): Promise<CrashingServer> {
+  static async start(engine: "lmdb" | "redis", { env = {}, entry }: CrashOptions = {}): Promise<CrashingServer> {
     const folder = mkdtempSync(path.join(tmpdir(), "aegis-crash-"));
     const redis = engine === "redis" ? await startRedis({ appendfsync: "always" }) : undefined;
     try {
       const server = await ServerProcess.start({
         ...(redis === undefined ? {} : { redisUrl: redis.url }),
+        ...(entry === undefined ? {} : { entry }),
         env: {
           NODE_OPTIONS: `--import=${preload}`,
           AEGIS_SHARDS: "64",

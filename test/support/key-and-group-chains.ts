@@ -35,7 +35,7 @@ const publish: Chain = {
   },
 };
 
-const claimToLow: Chain = {
+export const claimToLow: Chain = {
   name: "keyPool.claim down to keyPoolLow",
   async setUp(world) {
     const { clientId, made } = await member(world.client, 3);

@@ -61,7 +61,12 @@ export class ServerProcess {
     if (built.status !== 0) throw new Error(`The build failed:\n${built.stdout}${built.stderr}`);
     const folder = mkdtempSync(path.join(tmpdir(), "aegis-server-"));
     const server = new ServerProcess([await freePort(), await freePort()], folder, options);
-    await server.restart();
+    try {
+      await server.restart();
+    } catch (error) {
+      await server.dispose();
+      throw error;
+    }
     return server;
   }
 
