@@ -4,7 +4,8 @@ import { decode, encode } from "../protocol/codec.ts";
 import { refuse, type Refusal } from "../protocol/errors.ts";
 import { Fenced, StoreUnavailable, type ActorKey, type Mark, type Operation, type Timer } from "../store/store.ts";
 import { actorKey, parseActorKey, shardOf } from "./actor-address.ts";
-import type { ActorPort, Applied, Call, IdempotencyKey, Outcome } from "./actor-port.ts";
+import type { ActorPort, Applied, Call, Command, IdempotencyKey, Outcome } from "./actor-port.ts";
+import type { TurnFacts } from "./effects.ts";
 import type { HostOptions } from "./host-options.ts";
 import { LiveActor, SnapshotTooNew, type MailboxEntry, type RecentNumber, type RecentResult } from "./live-actor.ts";
 import { notApplied, ShardRunner } from "./shard-runner.ts";
@@ -124,7 +125,7 @@ export class ActorHost implements ActorPort {
 
   #activate(runner: ShardRunner, key: ActorKey): LiveActor | Refusal {
     const present = runner.actors.get(key);
-    if (present !== undefined) return present;
+    if (present !== undefined) return present.failed ? notApplied() : present;
     if (runner.fence === undefined) return notApplied();
     if (this.#live >= this.#options.limits.actorsMax) {
       this.#passivateIdle(0);
@@ -189,8 +190,7 @@ export class ActorHost implements ActorPort {
     turning?.settle({ kind: "refused", refusal: refuse("INTERNAL") });
     for (const entry of live.mailbox.splice(0)) entry.settle({ kind: "refused", refusal });
     if (outage) runner.lose(error.message);
-    else if (live.unsettled > 0) runner.lose("an actor failed with turns in flight");
-    else this.#drop(runner, live);
+    else if (live.unsettled === 0) this.#drop(runner, live);
   }
 
   #turn(runner: ShardRunner, live: LiveActor, entry: MailboxEntry, remembered: Mark | undefined): void {
@@ -202,7 +202,7 @@ export class ActorHost implements ActorPort {
     }
     const { clock } = this.#options;
     const now = clock.now();
-    const turn = takeTurn(live, call.command, { now, lineage: runner.lineage, directory: live.directory });
+    const turn = this.#takeTurn(live, call.command, { now, lineage: runner.lineage, directory: live.directory });
     entry.phase = "turned";
     live.unsettled += 1;
     for (const mark of turn.forgotten) live.recent.delete(mark);
@@ -216,8 +216,19 @@ export class ActorHost implements ActorPort {
       live.unsettled -= 1;
       for (const recent of remembering) recent.forgetAfter = live.arrived;
       live.forgetSettled();
+      if (live.failed && live.unsettled === 0) this.#drop(runner, live);
     };
     runner.add({ live, turn, settle: once(settle) }, operations);
+  }
+
+  #takeTurn(live: LiveActor, command: Command, facts: TurnFacts): Turn {
+    const checkpoint = live.checkpoint();
+    try {
+      return takeTurn(live, command, facts);
+    } catch (error) {
+      live.fail(checkpoint);
+      throw error;
+    }
   }
 
   /** What calls that looked into the store before this turn was durable must still find here. */

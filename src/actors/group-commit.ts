@@ -24,6 +24,9 @@ import {
 import { keepNewest, snapshotEffects, treeEffects, type KeptTree } from "./group-trees.ts";
 import { GROUPS_LIST } from "./tag-names.ts";
 
+/** An epoch is a uint64: there is none behind this one. */
+const LAST_EPOCH = String(2n ** 64n - 1n);
+
 export function create(context: GroupContext, command: CreateCommand & TurnFacts): Step {
   const { tracking, ciphersuite, epoch, settings, members, memberCount, groupId } = command;
   const leafOf = new Map((command.full?.leaves ?? []).map(({ clientId, leaf }) => [clientId, leaf]));
@@ -59,6 +62,12 @@ export function create(context: GroupContext, command: CreateCommand & TurnFacts
 export function commitRefusal(context: GroupContext, command: SubmitCommitCommand & TurnFacts): Refusal | undefined {
   const settings = effective(command.governed, context.settings);
   if (command.epoch !== context.epoch) return epochConflict(context, command.lineage);
+  if (command.epoch === LAST_EPOCH) {
+    return refuse("COMMIT_INVALID", {
+      message: "the group has come to its last epoch",
+      details: { rule: "MESSAGE_EPOCH", section: "8.1" },
+    });
+  }
   if (command.external && settings.externalJoin === "none") return refuse("EXTERNAL_JOIN");
   if (command.external && settings.externalJoin === "members" && !command.resync) return refuse("EXTERNAL_JOIN");
   if (settings.externalJoin !== "none" && command.groupInfo === undefined) return refuse("GROUP_INFO_REQUIRED");

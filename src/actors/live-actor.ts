@@ -36,6 +36,12 @@ export interface RecentNumber {
   forgetAfter?: number;
 }
 
+/** An actor as it was before a turn. */
+export interface Checkpoint {
+  readonly snapshot: Snapshot<unknown>;
+  readonly outboxNumber: number;
+}
+
 /** A snapshot written by a newer machine: this node must not touch it (F23). */
 export class SnapshotTooNew extends Error {
   override readonly name = "SnapshotTooNew";
@@ -58,10 +64,13 @@ export class LiveActor implements TurnSubject {
   outboxNumber = 0;
   pumping = false;
   stopped = false;
+  /** A turn broke the machine: nothing more runs here, and it goes once its turns before are durable. */
+  failed = false;
   lastUsedMs = 0;
   #machine: AnyActor | undefined;
   #directory: SortedDirectory | undefined;
   #lineage = "";
+  #before: Snapshot<unknown> | undefined;
   readonly #entry: MachineEntry;
 
   constructor(key: ActorKey, entry: MachineEntry) {
@@ -112,10 +121,24 @@ export class LiveActor implements TurnSubject {
     this.#machine = machine;
   }
 
+  checkpoint(): Checkpoint {
+    return { snapshot: this.machine.getSnapshot() as Snapshot<unknown>, outboxNumber: this.outboxNumber };
+  }
+
+  /** What is stored from now on is the state before the turn that broke the machine. */
+  fail({ snapshot, outboxNumber }: Checkpoint): void {
+    this.failed = true;
+    this.#before = snapshot;
+    this.outboxNumber = outboxNumber;
+  }
+
   encodeSnapshot(): Uint8Array {
+    const { machine } = this;
+    const state =
+      this.#before === undefined ? machine.getPersistedSnapshot() : machine.logic.getPersistedSnapshot(this.#before);
     return encodeEnvelope({
       machineVersion: this.#entry.version,
-      state: this.machine.getPersistedSnapshot() as unknown as PersistedState,
+      state: state as unknown as PersistedState,
       outboxNumber: this.outboxNumber,
       lineage: this.#lineage,
     });
