@@ -27,7 +27,7 @@ export interface ExternalSenderRecord {
 export interface ApplicationContext {
   readonly id: string;
   readonly name: string;
-  readonly settings?: Settings;
+  readonly settings?: Settings | undefined;
   readonly createdAt: number;
 }
 
@@ -122,7 +122,7 @@ const { createMachine } = setup({
     }),
     armPurge: emit(({ event }): Effect => ({ type: "setTimer", name: PURGE_TIMER, at: event.now + PURGE_AFTER_MS })),
     dropKeys: emit((): Effect => ({ type: "purge" })),
-    forgetSettings: assign(({ context }) => ({ id: context.id, name: "", createdAt: context.createdAt })),
+    forgetSettings: assign({ name: "", settings: undefined }),
     purge: emit(({ context }): Effect => ({ type: "purgeApplication", applicationId: context.id })),
     refuse: emit((_, params: { reason: Parameters<typeof refuse>[0] }): Effect => ({
       type: "refuse",
