@@ -97,10 +97,10 @@ function validAt(judged: ChainJudgment, nowMs: number): ReturnType<IdentityProvi
   };
 }
 
-/** A handle is unique in its domain only. */
+/** A handle holds its account, and is unique in its domain only. */
 function isSameHolder(a: ChainJudgment, b: ChainJudgment): boolean {
   if (a.kind === "invalid" || b.kind === "invalid") return false;
-  return a.handle === b.handle && a.account === b.account && a.domain === b.domain;
+  return a.handle === b.handle && a.domain === b.domain;
 }
 
 function remembering(judge: (credential: Uint8Array) => ChainJudgment): (credential: Uint8Array) => ChainJudgment {

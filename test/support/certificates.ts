@@ -16,6 +16,8 @@ export interface CertificateRecipe {
   readonly scheme?: KeyScheme;
   /** First and last day of validity. */
   readonly days?: readonly [number, number];
+  /** DER of notAfter, as it stands. */
+  readonly notAfter?: Uint8Array;
   /** Adds basicConstraints, keyUsage for signing certificates, and key identifiers. */
   readonly ca?: boolean;
   readonly pathLength?: number;
@@ -24,9 +26,12 @@ export interface CertificateRecipe {
   readonly extendedKeyUsage?: readonly string[];
   readonly extensions?: readonly { readonly oid: string; readonly critical: boolean; readonly value: DerPart }[];
   readonly keyIdentifiers?: false;
-  readonly version?: 1 | 3;
+  /** Version 1 has no extensions; version 2 must not have them, and has them all the same. */
+  readonly version?: 1 | 2 | 3;
   /** DER of the algorithm that the signature says it is of. */
   readonly signatureAlgorithm?: Uint8Array;
+  /** DER of the algorithm that what is signed says, where it is another. */
+  readonly signedAlgorithm?: Uint8Array;
   readonly brokenSignature?: true;
 }
 
@@ -104,11 +109,11 @@ export function makeCertificate(
   const extensions = extensionsOf(recipe, publicKey, issuer.publicKey);
   const toBeSigned = der(
     DER.sequence,
-    recipe.version === 1 ? [] : der(0xa0, derInteger(2)),
+    recipe.version === 1 ? [] : der(0xa0, derInteger((recipe.version ?? 3) - 1)),
     derInteger(1 + Math.floor(Math.random() * 2 ** 40)),
-    algorithm,
+    recipe.signedAlgorithm ?? algorithm,
     issuer.subject,
-    der(DER.sequence, derTime(nowMs + from * DAY_MS), derTime(nowMs + until * DAY_MS)),
+    der(DER.sequence, derTime(nowMs + from * DAY_MS), recipe.notAfter ?? derTime(nowMs + until * DAY_MS)),
     subject,
     publicKey.export({ format: "der", type: "spki" }),
     extensions.length === 0 ? [] : der(0xa3, der(DER.sequence, ...extensions)),

@@ -5,6 +5,8 @@ export type DerPart = Uint8Array | readonly number[];
 export const DER = { boolean: 1, integer: 2, bitString: 3, octetString: 4, sequence: 0x30, set: 0x31 } as const;
 export const DER_TEXT = { utf8: 0x0c, printable: 0x13, teletex: 0x14, ia5: 0x16, bmp: 0x1e } as const;
 
+export const DER_TIME = { utc: 0x17, generalized: 0x18 } as const;
+
 export function der(tag: number, ...parts: readonly DerPart[]): Uint8Array {
   const content = Buffer.concat(parts.map((part) => Buffer.from(part)));
   return Uint8Array.from([tag, ...derLength(content.length), ...content]);
@@ -37,7 +39,7 @@ export function derTime(ms: number): Uint8Array {
   const digits = new Date(ms).toISOString().replace(/\.\d+Z$|[-:T]/g, "");
   const year = Number(digits.slice(0, 4));
   const utc = year >= 1950 && year < 2050;
-  return der(utc ? 0x17 : 0x18, Buffer.from(`${utc ? digits.slice(2) : digits}Z`));
+  return der(utc ? DER_TIME.utc : DER_TIME.generalized, Buffer.from(`${utc ? digits.slice(2) : digits}Z`));
 }
 
 function base128(value: number): number[] {

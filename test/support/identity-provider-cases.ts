@@ -22,6 +22,7 @@ const times: readonly ProviderCase[] = [
     verdict: { handle: "leafOfShortLivedCa" },
     endsWith: "shortLivedCa",
   },
+  { name: "a CA of the future", chain: ["leafOfFutureCa", "futureCa"], verdict: "not_yet_valid" },
   {
     name: "an expired anchor",
     chain: ["leafOfExpiredRoot"],
@@ -83,6 +84,14 @@ const names: readonly ProviderCase[] = [
   { name: "letters beyond ASCII", chain: ["nameUnicode"], verdict: { handle: "älice 🦉" } },
   { name: "a PrintableString", chain: ["namePrintable"], verdict: { handle: "Alice B." } },
   { name: "an IA5String", chain: ["nameIa5"], verdict: { handle: "alice_b" } },
+  {
+    name: "1,024 bytes",
+    chain: ["nameLong"],
+    verdict: { handle: "x".repeat(1024) },
+  },
+  { name: "1,026 bytes", chain: ["nameTooLong"], verdict: "name_forbidden" },
+  { name: "a PrintableString of other characters", chain: ["nameNotPrintable"], verdict: "handle_not_utf8" },
+  { name: "an IA5String of other characters", chain: ["nameNotIa5"], verdict: "handle_not_utf8" },
   {
     name: "bytes that are not UTF-8",
     chain: ["nameNotUtf8"],

@@ -1,7 +1,9 @@
 // The conformance kit's cases about chains: which lead to an anchor, and what stands in the way of the others.
 import type { ProviderCase } from "./identity-provider-case.ts";
+import type { RecipeName } from "./identity-provider-recipes.ts";
 
 const STRICTER = "openssl signs and verifies with more algorithms than MLS has";
+const deep = ["deepLeaf", ...Array.from({ length: 10 }, (_, n) => `deep${String(n + 1)}`)] as RecipeName[];
 const carol = { handle: "carol" };
 
 const paths: readonly ProviderCase[] = [
@@ -141,11 +143,22 @@ const brokenPaths: readonly ProviderCase[] = [
   },
   { name: "a signature said to be of another algorithm", chain: ["leafSaysRsa"], verdict: "chain_invalid" },
   {
-    name: "eleven certificates",
-    chain: ["leaf", ...Array.from({ length: 10 }, () => "root" as const)],
-    verdict: "chain_invalid",
-    openssl: "it ignores what it does not need",
+    name: "ten certificates",
+    chain: deep.slice(0, 10),
+    settings: { anchors: ["deep10"] },
+    verdict: { handle: "deepLeaf" },
   },
+  { name: "eleven certificates", chain: deep, verdict: "chain_invalid", openssl: "goes deeper" },
+  {
+    name: "the anchor in the midst of its own path",
+    chain: ["leaf", "rootUnderOther", "otherUnderRoot"],
+    verdict: "chain_invalid",
+    openssl: "ignores what it does not need",
+  },
+  { name: "two signature algorithms", chain: ["leafTwoAlgorithms"], verdict: "malformed" },
+  { name: "extensions in version 2", chain: ["leafVersion2"], verdict: "malformed", openssl: "lets it pass" },
+  { name: "a very long certificate", chain: ["leafTooLong"], verdict: "malformed", openssl: "has no limit there" },
+  { name: "a day that there is not", chain: ["leafNoSuchDay"], verdict: "malformed" },
 ];
 
 const extensions: readonly ProviderCase[] = [

@@ -1,5 +1,5 @@
 // The certificates of the conformance kit, as data: who certifies whom, and what is wrong with some of them.
-import { der, DER, DER_TEXT, derBoolean, derOid } from "./der-writer.ts";
+import { der, DER, DER_TEXT, DER_TIME, derBoolean, derOid } from "./der-writer.ts";
 import { EXTENSION_OID, KEY_USAGE, type CertificateRecipe } from "./certificates.ts";
 
 const UNKNOWN_OID = "1.3.6.1.4.1.55555.1";
@@ -15,6 +15,7 @@ const ecdsaWithSha384 = der(DER.sequence, derOid("1.2.840.10045.4.3.3"));
 const excludedNames = der(DER.sequence, der(0xa1, der(DER.sequence, der(0x82, bytes("example.org")))));
 const anyPolicy = der(DER.sequence, der(DER.sequence, derOid("2.5.29.32.0")));
 const alternativeName = der(DER.sequence, der(0x86, bytes("im:alice@example.org")));
+const endless = der(DER_TIME.generalized, bytes("99991231235959Z"));
 const notBasicConstraints = der(DER.sequence, derBoolean(true), [2, 1]);
 
 export const recipes = {
@@ -48,6 +49,12 @@ export const recipes = {
   leafSha1: { issuer: "rootP256", signatureAlgorithm: ecdsaWithSha1 },
   leafOtherHash: { issuer: "rootP256", signatureAlgorithm: ecdsaWithSha384 },
   leafSaysRsa: { issuer: "root", signatureAlgorithm: sha256WithRsa },
+  leafTwoAlgorithms: { issuer: "root", signedAlgorithm: sha256WithRsa },
+  leafVersion2: { issuer: "root", version: 2 },
+  leafTooLong: { issuer: "root", extensions: [{ oid: UNKNOWN_OID, critical: false, value: new Uint8Array(16_384) }] },
+  leafNoSuchDay: { issuer: "root", notAfter: der(DER_TIME.generalized, bytes("20270231000000Z")) },
+  leafEndless: { issuer: "rootEndless", notAfter: endless },
+  rootEndless: { ca: true, notAfter: endless },
   leafVersion1: { issuer: "root", version: 1 },
   leafBrokenSignature: { issuer: "root", brokenSignature: true },
   leafWithoutKeyUsage: { issuer: "root", keyUsage: null },
@@ -102,6 +109,19 @@ export const recipes = {
   caShortRolled: { commonNames: ["caShort"], issuer: "caShort", ca: true },
   leafOfRolled: { issuer: "caShortRolled" },
 
+  // As deep as it may be, and one deeper.
+  deepLeaf: { issuer: "deep1" },
+  deep1: { issuer: "deep2", ca: true },
+  deep2: { issuer: "deep3", ca: true },
+  deep3: { issuer: "deep4", ca: true },
+  deep4: { issuer: "deep5", ca: true },
+  deep5: { issuer: "deep6", ca: true },
+  deep6: { issuer: "deep7", ca: true },
+  deep7: { issuer: "deep8", ca: true },
+  deep8: { issuer: "deep9", ca: true },
+  deep9: { issuer: "deep10", ca: true },
+  deep10: { issuer: "root", ca: true },
+
   // Roots that are not the root.
   wrongRoot: { commonNames: ["Root"], ca: true },
   leafOfWrongRoot: { issuer: "wrongRoot" },
@@ -110,6 +130,8 @@ export const recipes = {
   otherRoot: { ca: true },
   leafOfOtherRoot: { issuer: "otherRoot" },
   rootRenewed: { sameHolderAs: "root", ca: true, days: [-2, 5000] },
+  rootUnderOther: { sameHolderAs: "root", issuer: "otherRoot", ca: true },
+  otherUnderRoot: { sameHolderAs: "otherRoot", issuer: "root", ca: true },
   crossSigned: { sameHolderAs: "domain", issuer: "otherRoot", ca: true },
 
   // Times.
@@ -117,6 +139,8 @@ export const recipes = {
   futureLeaf: { issuer: "root", days: [5, 30] },
   expiredCa: { issuer: "root", ca: true, days: [-30, -5] },
   leafOfExpiredCa: { issuer: "expiredCa" },
+  futureCa: { issuer: "root", ca: true, days: [5, 30] },
+  leafOfFutureCa: { issuer: "futureCa" },
   shortLivedCa: { issuer: "root", ca: true, days: [-30, 7] },
   leafOfShortLivedCa: { issuer: "shortLivedCa" },
   expiredRoot: { ca: true, days: [-300, -5] },
@@ -136,6 +160,10 @@ export const recipes = {
   nameUnicode: { commonNames: ["älice 🦉"], issuer: "root" },
   namePrintable: { commonNames: [{ tag: DER_TEXT.printable, bytes: bytes("Alice B.") }], issuer: "root" },
   nameIa5: { commonNames: [{ tag: DER_TEXT.ia5, bytes: bytes("alice_b") }], issuer: "root" },
+  nameLong: { commonNames: ["x".repeat(1024)], issuer: "root" },
+  nameTooLong: { commonNames: ["ü".repeat(513)], issuer: "root" },
+  nameNotPrintable: { commonNames: [{ tag: DER_TEXT.printable, bytes: bytes("alice_b") }], issuer: "root" },
+  nameNotIa5: { commonNames: [{ tag: DER_TEXT.ia5, bytes: bytes("älice") }], issuer: "root" },
   nameNotUtf8: { commonNames: [{ tag: DER_TEXT.utf8, bytes: Uint8Array.of(0x61, 0xff, 0xfe) }], issuer: "root" },
   nameTeletex: { commonNames: [{ tag: DER_TEXT.teletex, bytes: bytes("alice") }], issuer: "root" },
 } as const satisfies Record<string, CertificateRecipe>;

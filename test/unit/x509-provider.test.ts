@@ -169,6 +169,7 @@ describe("settings", () => {
     ],
     ["an anchor with an RSA key", { trustAnchors: [world.get("rootRsa").der] }, "trustAnchors.0"],
     ["an anchor that is no CA", { trustAnchors: [world.get("caFalse").der] }, "trustAnchors.0"],
+    ["an anchor whose key must not sign", { trustAnchors: [world.get("caWithoutCertSign").der] }, "trustAnchors.0"],
     ["an anchor with name constraints", { trustAnchors: [world.get("caNameConstraints").der] }, "trustAnchors.0"],
   ];
   test.each(faults)("%s", (_, change, where) => {
@@ -196,6 +197,31 @@ describe("memory and hostile bytes", () => {
     expect(provider.validate(credential, nowMs + 400 * DAY_MS)).toEqual({ valid: false, cause: "expired" });
     credential[credential.length - 1] = (credential.at(-1) ?? 0) ^ 1;
     expect(provider.validate(credential, nowMs)).toEqual({ valid: false, cause: "chain_invalid" });
+  });
+
+  test("a path without a well-defined end does not expire", () => {
+    const provider = createX509Provider(settingsOf(world, { anchors: ["rootEndless"] }));
+    expect(provider.validate(credentialOf(["leafEndless"]), nowMs)).toEqual({ valid: true, handle: "leafEndless" });
+  });
+
+  test("[G10] judgments are forgotten, the oldest first, once there are many", () => {
+    const provider = createX509Provider(settingsOf(world));
+    const credential = credentialOf(["leaf"]);
+    const validateMs = (): number => {
+      const startedAt = performance.now();
+      provider.validate(credential, nowMs);
+      return performance.now() - startedAt;
+    };
+    const forgotten: number[] = [];
+    const remembered: number[] = [];
+    for (let round = 0; round < 15; round += 1) {
+      for (let n = 0; n < 4096; n += 1) provider.validate(Uint8Array.of(round, n >> 8, n & 0xff), nowMs);
+      forgotten.push(validateMs());
+      for (let n = 0; n < 1000; n += 1) provider.validate(Uint8Array.of(n >> 8, n & 0xff), nowMs);
+      remembered.push(validateMs());
+    }
+    const median = (values: number[]): number => values.sort((a, b) => a - b)[7] ?? 0;
+    expect(median(remembered) * 3).toBeLessThan(median(forgotten));
   });
 
   function cpuMs(validate: () => { readonly valid: boolean }): number {
