@@ -194,7 +194,7 @@ export class ShardRunner {
       receipt = await this.#write(owner, batch.seal());
       if (receipt === undefined) failure = "refused by the store";
     } catch (error) {
-      failure = error instanceof Error ? error.message : "unknown";
+      failure = describe(error);
     }
     if (this.#owner !== owner) return; // lost meanwhile: whoever lost it settles this batch
     if (receipt === undefined) {
@@ -292,7 +292,10 @@ export class ShardRunner {
     for (const resolve of this.#roomWaits.splice(0)) resolve();
     // Whoever waits to stop must not wait for a store that is away.
     for (const resolve of this.#settledWaits.splice(0)) resolve();
-    const claimed = await this.#options.claims.claim(this.shard, this.#stop.signal).catch(() => undefined);
+    const claimed = await this.#options.claims.claim(this.shard, this.#stop.signal).catch((error: unknown) => {
+      if (!this.#stop.signal.aborted) this.#options.events.shardLost(this.shard, describe(error));
+      return undefined;
+    });
     this.#inFlight = undefined;
     if (claimed === undefined) {
       unknown?.refuseAll(refuse("OUTCOME_UNKNOWN"));
@@ -388,7 +391,7 @@ export class ShardRunner {
         if (this.#owner === owner) use(value);
       },
       (error: unknown) => {
-        if (this.#owner === owner) this.lose(error instanceof Error ? error.message : "unknown");
+        if (this.#owner === owner) this.lose(describe(error));
       },
     );
   }
@@ -398,6 +401,10 @@ export class ShardRunner {
     if (this.#hasWork) this.#schedule();
     for (const resolve of this.#settledWaits.splice(0)) resolve();
   }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : "unknown";
 }
 
 export function notApplied(): Refusal {

@@ -34,13 +34,24 @@ export class SingleNode {
       }
       for (const gone of others) if (gone.nodeId !== nodeId) await store.removeNode(gone.nodeId);
     }
-    await this.#beat();
+    await this.#announce();
     this.#timer = setInterval(() => {
       this.#beat().catch((error: unknown) => {
         this.#options.onBeatFailed(error);
       });
     }, this.#options.heartbeatMs);
     this.#timer.unref();
+  }
+
+  /** Two that start at once see nobody before, but each other now: neither may serve. */
+  async #announce(): Promise<void> {
+    const { store, nodeId } = this.#options;
+    const other = (await this.#beat()).find((node) => node.nodeId !== nodeId);
+    if (other === undefined) return;
+    await store.removeNode(nodeId);
+    throw new StoreRefused(
+      `node ${other.nodeId} at ${other.address} started at the same time; start one of them alone`,
+    );
   }
 
   async stop(): Promise<void> {
@@ -61,9 +72,9 @@ export class SingleNode {
     return undefined;
   }
 
-  async #beat(): Promise<void> {
+  async #beat(): Promise<readonly NodeRecord[]> {
     const { nodeId, address, store } = this.#options;
     this.#counter += 1;
-    await store.heartbeat({ nodeId, address, counter: this.#counter });
+    return store.heartbeat({ nodeId, address, counter: this.#counter });
   }
 }

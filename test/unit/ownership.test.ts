@@ -1,0 +1,82 @@
+import { getEventListeners } from "node:events";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { Ownership } from "../../src/cluster/ownership.ts";
+import { StoreRefused, StoreUnavailable } from "../../src/store/store.ts";
+import { ActorWorld, until } from "../support/actor-world.ts";
+import { FaultyStore } from "../support/faulty-store.ts";
+
+let world: ActorWorld;
+beforeEach(async () => {
+  world = await ActorWorld.open(1);
+});
+afterEach(async () => {
+  await world.close();
+});
+
+const quick = { nodeId: "n", address: "127.0.0.1:1", retryMinMs: 1, retryMaxMs: 4 };
+const never = new AbortController().signal;
+
+it("claims a shard that nobody owned, then from whoever owned it, each time with a fence of its own", async () => {
+  const first = await new Ownership({ ...quick, store: world.store }).claim(0, never);
+  expect(first).toMatchObject({ previous: undefined, receipt: undefined, record: { owner: "n", sequence: 0 } });
+  const second = await new Ownership({ ...quick, nodeId: "m", store: world.store }).claim(0, never);
+  expect(second.previous).toEqual(first.record);
+  expect(second.record.fence.number).toBe(first.record.fence.number + 1);
+  expect(second.record.fence.nonce).not.toBe(first.record.fence.nonce);
+  expect(second.record.lineage).toBe(first.record.lineage);
+});
+
+it("[P8] hands over the last receipt, whoever's it is", async () => {
+  const { record } = await new Ownership({ ...quick, store: world.store }).claim(0, never);
+  await world.store.commit(0, record.fence, 1, [
+    { op: "putPart", actor: "a/group/1", name: "p", bytes: new Uint8Array([1]) },
+  ]);
+  await world.store.commit(0, record.fence, 2, [{ op: "takePart", actor: "a/group/1", name: "p" }]);
+  const { receipt } = await new Ownership({ ...quick, nodeId: "m", store: world.store }).claim(0, never);
+  expect(receipt).toEqual({ sequence: 2, taken: [new Uint8Array([1])] });
+});
+
+it("[P8] a claim whose answer was lost is asked about with the same nonce, not made twice", async () => {
+  const store = new FaultyStore(world.store);
+  let faults = 0;
+  store.fault = (call) => (call === "claim" && (faults += 1) <= 3 ? "after" : undefined);
+  const former = await new Ownership({ ...quick, nodeId: "m", store: world.store }).claim(0, never);
+  const { record, previous } = await new Ownership({ ...quick, store }).claim(0, never);
+  expect(faults).toBe(4);
+  expect(record.fence.number).toBe(2);
+  // Whose record it replaced is still known: that decides what became of a batch on its way.
+  expect(previous).toEqual(former.record);
+});
+
+it("[G7] goes on while the store is away or another claims first", async () => {
+  const store = new FaultyStore(world.store);
+  const faults = ["before", "fenced", "before", "fenced"] as const;
+  let calls = 0;
+  store.fault = (call) => (call === "claim" ? faults[calls++] : undefined);
+  expect((await new Ownership({ ...quick, store }).claim(0, never)).record.owner).toBe("n");
+  expect(calls).toBe(5);
+});
+
+it("ends when it is told to, and leaves nothing behind on the signal however often it tried", async () => {
+  const store = new FaultyStore(world.store);
+  let calls = 0;
+  store.fault = () => {
+    calls += 1;
+    return "before";
+  };
+  const stop = new AbortController();
+  const claiming = new Ownership({ ...quick, store }).claim(0, stop.signal);
+  await until(() => calls > 40);
+  expect(getEventListeners(stop.signal, "abort").length).toBeLessThan(3);
+  stop.abort();
+  await expect(claiming).rejects.toThrow();
+  await expect(new Ownership({ ...quick, store }).claim(0, stop.signal)).rejects.toThrow();
+});
+
+it("what is no outage is not tried again", async () => {
+  const refusing = {
+    readOwner: () => Promise.reject(new StoreRefused("not yours")),
+    claim: () => Promise.reject(new StoreUnavailable("-")),
+  };
+  await expect(new Ownership({ ...quick, store: refusing }).claim(0, never)).rejects.toThrow(StoreRefused);
+});
