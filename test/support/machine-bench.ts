@@ -31,7 +31,9 @@ export class Bench implements TurnSubject {
     this.key = actorKey(address);
     this.directory = new SortedDirectory(entry.directoryPrefixes, from?.directory.list("") ?? []);
     this.machine = this.#started(from?.stored());
-    if (from !== undefined) this.now = from.now;
+    if (from === undefined) return;
+    this.now = from.now;
+    this.outboxNumber = from.outboxNumber;
   }
 
   /** One turn, and what it did to the state. */
