@@ -4,7 +4,7 @@ import { decode, encode } from "../protocol/codec.ts";
 import { refuse, type Refusal } from "../protocol/errors.ts";
 import { Fenced, StoreUnavailable, type ActorKey, type Mark, type Operation, type Timer } from "../store/store.ts";
 import { actorKey, parseActorKey, shardOf } from "./actor-address.ts";
-import type { ActorPort, Applied, Call, Command, IdempotencyKey, Outcome } from "./actor-port.ts";
+import type { ActorPort, Applied, Call, IdempotencyKey, Outcome } from "./actor-port.ts";
 import type { TurnFacts } from "./effects.ts";
 import type { HostOptions } from "./host-options.ts";
 import { LiveActor, SnapshotTooNew, type MailboxEntry, type RecentNumber, type RecentResult } from "./live-actor.ts";
@@ -200,13 +200,11 @@ export class ActorHost implements ActorPort {
       entry.settle({ kind: "refused", refusal: call.otherwise });
       return;
     }
-    const { clock } = this.#options;
-    const now = clock.now();
-    const turn = this.#takeTurn(live, call.command, { now, lineage: runner.lineage, directory: live.directory });
+    const facts = { now: this.#options.clock.now(), lineage: runner.lineage, directory: live.directory };
+    const { turn, operations } = this.#takeTurn(live, entry, facts);
     entry.phase = "turned";
     live.unsettled += 1;
     for (const mark of turn.forgotten) live.recent.delete(mark);
-    const operations = this.#bookkeeping(live, entry, turn, now);
     let answer: (outcome: Outcome) => void = () => undefined;
     const outcome = new Promise<Outcome>((resolve) => (answer = resolve));
     const remembering = this.#remember(live, entry, turn, outcome);
@@ -221,10 +219,11 @@ export class ActorHost implements ActorPort {
     runner.add({ live, turn, settle: once(settle) }, operations);
   }
 
-  #takeTurn(live: LiveActor, command: Command, facts: TurnFacts): Turn {
+  #takeTurn(live: LiveActor, entry: MailboxEntry, facts: TurnFacts): { turn: Turn; operations: Operation[] } {
     const checkpoint = live.checkpoint();
     try {
-      return takeTurn(live, command, facts);
+      const turn = takeTurn(live, entry.call.command, facts);
+      return { turn, operations: this.#bookkeeping(live, entry, turn, facts.now) };
     } catch (error) {
       live.fail(checkpoint);
       throw error;

@@ -133,9 +133,9 @@ export class LiveActor implements TurnSubject {
   }
 
   encodeSnapshot(): Uint8Array {
-    const { machine } = this;
-    const state =
-      this.#before === undefined ? machine.getPersistedSnapshot() : machine.logic.getPersistedSnapshot(this.#before);
+    const { machine } = this.#entry;
+    const snapshot = (this.#before ?? this.machine.getSnapshot()) as Parameters<typeof machine.getPersistedSnapshot>[0];
+    const state = machine.getPersistedSnapshot(snapshot);
     return encodeEnvelope({
       machineVersion: this.#entry.version,
       state: state as unknown as PersistedState,

@@ -324,6 +324,7 @@ const { createMachine } = setup({
     explode: () => {
       throw new Error("a bug");
     },
+    answerNonsense: emit((): Effect => ({ type: "reply", value: { when: new Date() } })),
     refuseLoudly: emit((): Effect => ({ type: "refuse", refusal: refuse("QUOTA") })),
   },
 });
@@ -338,13 +339,14 @@ const buggy = {
         count: { actions: ["count", "answer"] },
         explode: { actions: ["count", "explode"] },
         refuseAfterChange: { actions: ["count", "refuseLoudly"] },
+        answerNonsense: { actions: ["count", "answerNonsense"] },
         answerTwice: { actions: ["answer", "answer"] },
       },
     }),
   },
 };
 
-for (const type of ["explode", "refuseAfterChange", "answerTwice"]) {
+for (const type of ["explode", "refuseAfterChange", "answerTwice", "answerNonsense"]) {
   it(`[G6] a machine that breaks its rules (${type}) stops that actor only, at once, and nothing of the turn stays`, async () => {
     const node = await world.node({ catalogue: buggy });
     const actor = address("registry");
@@ -352,7 +354,7 @@ for (const type of ["explode", "refuseAfterChange", "answerTwice"]) {
     await call(node.host, actor, { type: "count" });
     await call(node.host, neighbour, { type: "count" });
     const began = performance.now();
-    expect(reasonOf(await call(node.host, actor, { type }))).toBe("INTERNAL");
+    expect(reasonOf(await call(node.host, actor, { type }, { key: "k" }))).toBe("INTERNAL");
     expect(performance.now() - began).toBeLessThan(1_000);
     expect(applied(await call(node.host, actor, { type: "count" })).value).toEqual({ n: 2 });
     expect(applied(await call(node.host, neighbour, { type: "count" })).value).toEqual({ n: 2 });
