@@ -155,7 +155,8 @@ export class DurableLoad {
       if (this.#epoch < result.epoch) this.#epoch = result.epoch;
     } catch (error) {
       if (!(error instanceof AegisError) || error.reason !== "EPOCH_CONFLICT") throw error;
-      const { epoch: current } = error.details as { epoch: bigint };
+      // Off the wire a small epoch is a number.
+      const current = BigInt((error.details as { epoch: number | bigint }).epoch);
       if (this.#epoch < current) this.#epoch = current;
     }
   }
