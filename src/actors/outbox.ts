@@ -29,6 +29,8 @@ export class Outbox {
   /** `loading`: the stored messages are being read; `behind`: memory is full, the rest is in the store. */
   #mode: "loading" | "live" | "behind" = "loading";
   #held: OutboxMessage[] = [];
+  /** Whoever can't be told what a sender owes before the mode has changed. */
+  #modeWaits: (() => void)[] = [];
   #stopped = false;
 
   constructor(options: OutboxOptions) {
@@ -55,18 +57,22 @@ export class Outbox {
     for (const message of stored) this.#enqueue(message);
     if (overflowed) this.#mode = "behind";
     else for (const message of held) this.#enqueue(message);
+    if (!overflowed) for (const resolve of this.#modeWaits.splice(0)) resolve();
     this.#catchUp();
   }
 
   /** True once everything that `sender` owes now has arrived; false when this outbox was stopped before. */
   async settled(sender: ActorKey): Promise<boolean> {
-    while (this.#mode !== "live" && !this.#stopped) await pause(this.#options.retryMinMs);
+    while (this.#mode !== "live" && !this.#stopped) {
+      await new Promise<void>((resolve) => this.#modeWaits.push(resolve));
+    }
     const arrived = await Promise.all(this.#waits.get(sender) ?? []);
     return !this.#stopped && !arrived.includes(false);
   }
 
   stop(): void {
     this.#stopped = true;
+    for (const resolve of this.#modeWaits.splice(0)) resolve();
     for (const lane of this.#lanes.values()) for (const message of lane) message.arrived(false);
     this.#lanes.clear();
     this.#known.clear();
