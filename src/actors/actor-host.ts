@@ -8,16 +8,21 @@ import type { ActorPort, Applied, Call, IdempotencyKey, Outcome } from "./actor-
 import type { TurnFacts } from "./effects.ts";
 import type { HostOptions } from "./host-options.ts";
 import { LiveActor, SnapshotTooNew, type MailboxEntry, type RecentNumber, type RecentResult } from "./live-actor.ts";
+import { LiveActors } from "./live-actors.ts";
 import { notApplied, ShardRunner } from "./shard-runner.ts";
 import { receivedMark, resultMark, takeTurn, type OutboxMessage, type Turn } from "./turn.ts";
 
-/** Passes at most this often over the live actors to let idle ones go. */
+/** How often actors that were idle long enough are let go. */
 const SWEEP_MS = 5_000;
+/** At the limit one in so many is let go at once; more would hold up everybody else. */
+const ROOM_SHARE = 64;
+/** Actors looked at for room before a call is refused. */
+const LOOKS_MAX = 1024;
 
 export class ActorHost implements ActorPort {
   readonly #options: HostOptions;
   readonly #runners: ShardRunner[];
-  #live = 0;
+  readonly #live = new LiveActors();
   #sweep: NodeJS.Timeout | undefined;
 
   constructor(options: HostOptions) {
@@ -25,8 +30,8 @@ export class ActorHost implements ActorPort {
     const duties = {
       deliver: (message: OutboxMessage) => this.#deliver(message),
       fire: (timer: Timer) => this.#fire(timer),
-      dropped: (actors: number) => {
-        this.#live -= actors;
+      dropped: (live: LiveActor) => {
+        this.#live.remove(live);
       },
     };
     this.#runners = Array.from({ length: options.store.shardCount }, (_, n) => new ShardRunner(n, options, duties));
@@ -36,7 +41,7 @@ export class ActorHost implements ActorPort {
   async start(): Promise<void> {
     await Promise.all(this.#runners.map((runner) => runner.start()));
     this.#sweep = setInterval(() => {
-      this.#passivateIdle(this.#options.limits.passivateAfterMs);
+      this.#passivateIdle();
     }, SWEEP_MS);
     this.#sweep.unref();
   }
@@ -125,15 +130,19 @@ export class ActorHost implements ActorPort {
 
   #activate(runner: ShardRunner, key: ActorKey): LiveActor | Refusal {
     const present = runner.actors.get(key);
-    if (present !== undefined) return present.failed ? notApplied() : present;
+    if (present !== undefined) {
+      this.#live.touch(present);
+      return present.failed ? notApplied() : present;
+    }
     if (runner.fence === undefined) return notApplied();
-    if (this.#live >= this.#options.limits.actorsMax) {
-      this.#passivateIdle(0);
-      if (this.#live >= this.#options.limits.actorsMax) return refuse("ACTORS_LIMIT");
+    const { actorsMax } = this.#options.limits;
+    if (this.#live.size >= actorsMax) {
+      for (const idle of this.#live.longestIdle(Math.ceil(actorsMax / ROOM_SHARE), LOOKS_MAX)) this.#drop(idle);
+      if (this.#live.size >= actorsMax) return refuse("ACTORS_LIMIT");
     }
     const live = new LiveActor(key, this.#options.catalogue[parseActorKey(key).kind]);
     runner.actors.set(key, live);
-    this.#live += 1;
+    this.#live.touch(live);
     return live;
   }
 
@@ -190,7 +199,7 @@ export class ActorHost implements ActorPort {
     turning?.settle({ kind: "refused", refusal: refuse("INTERNAL") });
     for (const entry of live.mailbox.splice(0)) entry.settle({ kind: "refused", refusal });
     if (outage) runner.lose(error.message);
-    else if (live.unsettled === 0) this.#drop(runner, live);
+    else if (live.unsettled === 0) this.#drop(live);
   }
 
   #turn(runner: ShardRunner, live: LiveActor, entry: MailboxEntry, remembered: Mark | undefined): void {
@@ -214,7 +223,7 @@ export class ActorHost implements ActorPort {
       live.unsettled -= 1;
       for (const recent of remembering) recent.forgetAfter = live.arrived;
       live.forgetSettled();
-      if (live.failed && live.unsettled === 0) this.#drop(runner, live);
+      if (live.failed && live.unsettled === 0) this.#drop(live);
     };
     runner.add({ live, turn, settle: once(settle) }, operations);
   }
@@ -337,11 +346,7 @@ export class ActorHost implements ActorPort {
   }
 
   async #purgeApplication(applicationId: string): Promise<void> {
-    for (const runner of this.#runners) {
-      for (const live of runner.actors.values()) {
-        if (live.address.applicationId === applicationId && live.idle && !live.pumping) this.#drop(runner, live);
-      }
-    }
+    for (const live of this.#live.idleOf(applicationId)) this.#drop(live);
     await this.#options.store.purgeApplication(applicationId);
   }
 
@@ -357,20 +362,17 @@ export class ActorHost implements ActorPort {
     return outcome.kind === "applied" || !outcome.refusal.retryable;
   }
 
-  #passivateIdle(idleMs: number): void {
-    const before = performance.now() - idleMs;
-    for (const runner of this.#runners) {
-      for (const live of runner.actors.values()) {
-        if (live.idle && !live.pumping && live.lastUsedMs <= before) this.#drop(runner, live);
-      }
-    }
-    this.#live = this.#runners.reduce((sum, runner) => sum + runner.actors.size, 0);
-    this.#options.events.actorsLive(this.#live);
+  #passivateIdle(): void {
+    const since = performance.now() - this.#options.limits.passivateAfterMs;
+    for (const live of this.#live.idleSince(since)) this.#drop(live);
+    this.#options.events.actorsLive(this.#live.size);
   }
 
-  #drop(runner: ShardRunner, live: LiveActor): void {
+  #drop(live: LiveActor): void {
     live.stop();
-    if (runner.actors.get(live.key) === live && runner.actors.delete(live.key)) this.#live -= 1;
+    this.#live.remove(live);
+    const { actors } = this.#runnerOf(live.key);
+    if (actors.get(live.key) === live) actors.delete(live.key);
   }
 }
 

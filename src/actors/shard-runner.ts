@@ -15,8 +15,8 @@ export interface ShardDuties {
   deliver(message: OutboxMessage): Promise<void>;
   /** Never rejects; false: the timer's turn did not happen and must be tried again. */
   fire(timer: Timer): Promise<boolean>;
-  /** Actors that left memory because the shard was lost. */
-  dropped(actors: number): void;
+  /** An actor left memory because the shard was lost. */
+  dropped(live: LiveActor): void;
 }
 
 /** A shard lost again within this time is in trouble: what it owes waits longer each time. */
@@ -331,9 +331,9 @@ export class ShardRunner {
   #dropActors(): void {
     for (const live of this.actors.values()) {
       live.stop();
+      this.#duties.dropped(live);
       for (const entry of live.mailbox.splice(0)) entry.settle({ kind: "refused", refusal: notApplied() });
     }
-    this.#duties.dropped(this.actors.size);
     this.actors.clear();
   }
 

@@ -257,9 +257,30 @@ it("[L6] the count of live actors is right again after a shard was lost", async 
     node.store.fault = () => undefined;
     await until(() => node.host.shardsOwned === 4);
   }
-  node.events.length = 0;
-  for (let n = 0; n < 4; n += 1) await call(node.host, address("identity"), create(`n${String(n)}`));
-  expect(node.events.filter((event) => event.startsWith("live"))).toEqual([]);
+  const outcomes = [];
+  for (let n = 0; n < 30; n += 1)
+    outcomes.push(reasonOf(await call(node.host, address("identity"), create(`n${String(n)}`))));
+  expect(new Set(outcomes)).toEqual(new Set(["applied"]));
+});
+
+it("[L6] at the cap those called longest ago leave first, and not all at once", async () => {
+  const node = await world.node({ limits: { actorsMax: 20 } });
+  const clients = Array.from({ length: 20 }, () => address("registry"));
+  const loads: string[] = [];
+  node.store.fault = (what, _shard, _operations) => {
+    if (what === "load") loads.push(what);
+    return undefined;
+  };
+  const touch = (client: (typeof clients)[number]) => call(node.host, client, { type: "unknown" });
+  for (const client of clients) await touch(client);
+  await touch(clients[0] as never);
+  expect(loads).toHaveLength(20);
+  await touch(address("registry"));
+  expect(loads).toHaveLength(21);
+  for (const client of [clients[0], ...clients.slice(2)]) await touch(client as never);
+  expect(loads).toHaveLength(21);
+  await touch(clients[1] as never);
+  expect(loads).toHaveLength(22);
 });
 
 it("[L6] no batch grows beyond its limit by more than one turn, whatever waits for room", async () => {
