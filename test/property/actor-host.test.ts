@@ -1,7 +1,7 @@
 // The host under random commands, faults of the store, tiny limits and restarts: what it says is true (G3, G6),
 // one commit ends an epoch (G1), a package goes out once (G2), what is owed arrives once and in order (G8).
 import fc from "fast-check";
-import { expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import type { ActorAddress, Applied, Outcome } from "../../src/actors/actor-port.ts";
 import { actorKey } from "../../src/actors/actor-address.ts";
 import type { MachineCatalogue } from "../../src/actors/machine-catalogue.ts";
@@ -20,9 +20,10 @@ import { address, reasonOf } from "../support/actor-world.ts";
 import { Deployment } from "../support/deployment.ts";
 import { faultPlan } from "../support/fault-plan.ts";
 import { probeCatalogue } from "../support/probe-machine.ts";
+import { startRedis, type RedisServer } from "../support/redis-server.ts";
 import { seedOf } from "../support/seed.ts";
 
-const RUNS = Number(process.env["AEGIS_PROPERTY_RUNS"] ?? 12);
+const RUNS = Number(process.env["AEGIS_PROPERTY_RUNS"] ?? 8);
 const CERTAIN = new Set(["NOT_OWNER", "DEADLINE_EXCEEDED", "MAILBOX_FULL", "ACTORS_LIMIT", "STORE_UNAVAILABLE"]);
 
 interface Step {
@@ -62,23 +63,34 @@ async function play(
   if (failures.length > 0) throw failures[0];
 }
 
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(async () => {
+  await redis.stop();
+});
+
 function property(
   name: string,
   run: (deployment: Deployment, steps: readonly Step[]) => Promise<void>,
   catalogue?: MachineCatalogue,
 ): void {
-  it(name, { timeout: 120_000 }, async () => {
-    const seed = seedOf(name);
-    const runs = fc.asyncProperty(faultPlan, fc.array(step, { minLength: 5, maxLength: 40 }), async (plan, steps) => {
-      const deployment = await Deployment.open(plan, { catalogue });
-      try {
-        await run(deployment, steps);
-      } finally {
-        await deployment.world.close();
-      }
+  for (const engine of ["lmdb", "redis"] as const) {
+    it(`${name}, on ${engine}`, { timeout: 120_000 }, async () => {
+      const seed = seedOf(`${name}, on ${engine}`);
+      const runs = fc.asyncProperty(faultPlan, fc.array(step, { minLength: 5, maxLength: 40 }), async (plan, steps) => {
+        const redisUrl = engine === "redis" ? redis.url : undefined;
+        const deployment = await Deployment.open(plan, { catalogue, redisUrl });
+        try {
+          await run(deployment, steps);
+        } finally {
+          await deployment.world.close();
+        }
+      });
+      await fc.assert(runs, { numRuns: RUNS, seed, endOnFailure: true });
     });
-    await fc.assert(runs, { numRuns: RUNS, seed, endOnFailure: true });
-  });
+  }
 }
 
 property(

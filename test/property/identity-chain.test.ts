@@ -2,7 +2,7 @@
 // restarts: a handle has one holder, what was acknowledged is found, and nothing is left half done (G3, G8, F24).
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
-import { expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import type { HandleContext } from "../../src/actors/handle-machine.ts";
 import type { IdentityContext } from "../../src/actors/identity-machine.ts";
 import { IdentityProviders } from "../../src/services/identity-provider-choice.ts";
@@ -13,9 +13,10 @@ import { TagDirectory } from "../../src/services/tag-directory.ts";
 import { encode } from "../../src/protocol/codec.ts";
 import type { MethodName } from "../../src/protocol/methods.ts";
 import { SETTINGS } from "../support/actor-commands.ts";
-import { APPLICATION, breathe, until } from "../support/actor-world.ts";
+import { APPLICATION, until } from "../support/actor-world.ts";
 import { Deployment } from "../support/deployment.ts";
 import { writeFaultPlan } from "../support/fault-plan.ts";
+import { startRedis, type RedisServer } from "../support/redis-server.ts";
 import { seedOf } from "../support/seed.ts";
 
 const HANDLES = ["ann", "bob"];
@@ -221,38 +222,50 @@ function credential(identity: string): Uint8Array {
   return new Uint8Array([0, 1, identity.length, ...Buffer.from(identity)]);
 }
 
-it(
-  "[G8] [F24] a handle has one holder, creates are found, deletes are gone, nothing stays half done",
-  { timeout: 120_000 },
-  async () => {
-    const seed = seedOf("identity chain");
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(async () => {
+  await redis.stop();
+});
+
+for (const engine of ["lmdb", "redis"] as const) {
+  const name = `[G8] [F24] a handle has one holder, creates are found, deletes are gone, nothing stays half done, on ${engine}`;
+  it(name, { timeout: 120_000 }, async () => {
+    const seed = seedOf(name);
     const rounds = fc.array(fc.array(action, { minLength: 1, maxLength: 8 }), { minLength: 3, maxLength: 8 });
     const runs = fc.asyncProperty(writeFaultPlan, rounds, async (plan, played) => {
-      const deployment = await Deployment.open(plan, { only: "commit" });
+      const redisUrl = engine === "redis" ? redis.url : undefined;
+      const deployment = await Deployment.open(plan, { only: "commit", redisUrl });
       try {
-        const players = new Players(deployment);
-        for (const round of played) {
-          const done = await Promise.allSettled(round.map((one) => players.act(one)));
-          for (const each of done) if (each.status === "rejected") throw each.reason;
-          await players.judgeNow();
-        }
-        deployment.wellAgain();
-        // What nobody asks about any more is settled by the handles' timers.
-        deployment.world.jump(SETTLED_AFTER_MS);
-        await deployment.kill();
-        deployment.wellAgain();
-        await until(async () => {
-          await deployment.quiet();
-          return players.judgeAtTheEnd().then(
-            () => true,
-            () => false,
-          );
-        }, "a settled end").catch(() => players.judgeAtTheEnd());
-        await breathe();
+        await play(deployment, played);
       } finally {
         await deployment.world.close();
       }
     });
-    await fc.assert(runs, { numRuns: Number(process.env["AEGIS_PROPERTY_RUNS"] ?? 12), seed, endOnFailure: true });
-  },
-);
+    await fc.assert(runs, { numRuns: Number(process.env["AEGIS_PROPERTY_RUNS"] ?? 10), seed, endOnFailure: true });
+  });
+}
+
+async function play(deployment: Deployment, rounds: readonly (readonly Action[])[]): Promise<void> {
+  const players = new Players(deployment);
+  for (const round of rounds) {
+    const done = await Promise.allSettled(round.map((one) => players.act(one)));
+    for (const each of done) if (each.status === "rejected") throw each.reason;
+    await players.judgeNow();
+  }
+  deployment.wellAgain();
+  // What nobody asks about any more is settled by the handles' timers.
+  deployment.world.jump(SETTLED_AFTER_MS);
+  await deployment.kill();
+  deployment.wellAgain();
+  const settled = async (): Promise<boolean> => {
+    await deployment.quiet();
+    return players.judgeAtTheEnd().then(
+      () => true,
+      () => false,
+    );
+  };
+  await until(settled, "a settled end").catch(() => players.judgeAtTheEnd());
+}

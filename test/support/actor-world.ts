@@ -13,6 +13,7 @@ import type { ShardClaims } from "../../src/actors/shard-claim.ts";
 import { decodeEnvelope, type PersistedState } from "../../src/actors/snapshot.ts";
 import { Ownership } from "../../src/cluster/ownership.ts";
 import { openLmdbStore } from "../../src/store/lmdb/lmdb-store.ts";
+import { openRedisStore } from "../../src/store/redis/redis-store.ts";
 import type { ActorKey, Store, StreamEntry } from "../../src/store/store.ts";
 import { FaultyStore } from "./faulty-store.ts";
 
@@ -56,16 +57,24 @@ export interface Node {
 export class ActorWorld {
   /** The store beneath all nodes, undisturbed. */
   readonly store: Store;
-  readonly #path: string;
+  readonly #path: string | undefined;
   readonly #nodes = new Set<Node>();
   #clockJumpMs = 0;
 
-  private constructor(path: string, store: Store) {
+  private constructor(path: string | undefined, store: Store) {
     this.#path = path;
     this.store = store;
   }
 
-  static async open(shardCount = 4): Promise<ActorWorld> {
+  /** @param redisUrl a Redis of the test's own; else the embedded store in a temporary folder */
+  static async open(shardCount = 4, redisUrl?: string): Promise<ActorWorld> {
+    if (redisUrl !== undefined) {
+      const prefix = `world-${randomUUID()}`;
+      return new ActorWorld(
+        undefined,
+        await openRedisStore({ url: redisUrl, prefix, durability: "memory", shardCount }),
+      );
+    }
     const path = await mkdtemp(join(tmpdir(), "aegis-actors-"));
     return new ActorWorld(path, await openLmdbStore({ path, durability: "memory", shardCount }));
   }
@@ -143,7 +152,7 @@ export class ActorWorld {
     }
     await Promise.all([...this.#nodes].map(({ host }) => host.stop()));
     await this.store.close();
-    await rm(this.#path, { recursive: true, force: true });
+    if (this.#path !== undefined) await rm(this.#path, { recursive: true, force: true });
   }
 }
 

@@ -14,6 +14,8 @@ export interface DeploymentChoices {
   readonly catalogue?: MachineCatalogue | undefined;
   /** The only kind of call that suffers. */
   readonly only?: FaultyCall | undefined;
+  /** Default: the embedded store. */
+  readonly redisUrl?: string | undefined;
 }
 
 /** Calls go to whichever node lives. */
@@ -34,8 +36,8 @@ export class Deployment {
     sufferBy(node.store, plan, this.#only);
   }
 
-  static async open(plan: FaultPlan, { catalogue, only }: DeploymentChoices = {}): Promise<Deployment> {
-    const world = await ActorWorld.open(2);
+  static async open(plan: FaultPlan, { catalogue, only, redisUrl }: DeploymentChoices = {}): Promise<Deployment> {
+    const world = await ActorWorld.open(2, redisUrl);
     return new Deployment(world, await world.node(choices(catalogue)), plan, { catalogue, only });
   }
 
