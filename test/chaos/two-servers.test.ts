@@ -131,7 +131,10 @@ async function flawsOf({ old, young, wire, groupId, tagged, released }: Scene): 
     if (!(error instanceof AegisError && error.reason === "EPOCH_CONFLICT")) throw error;
     flaws.push("its successor said no from a state that was over");
   }
-  await young.identity.update({ clientId: tagged, tags: { add: ["young"] } });
+  // The two may take a shard from each other for a while: unknown is no flaw, and is asked again.
+  await expect
+    .poll(() => reasonOf(young.identity.update({ clientId: tagged, tags: { add: ["young"] } })))
+    .toBe("ok");
   const { clients: records } = await young.identity.get({ clientIds: [tagged] });
   const { tags } = records[0] as { tags: string[] };
   if (updated?.error === undefined && !tags.includes("old")) flaws.push("an acknowledged update is gone");
