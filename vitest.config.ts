@@ -1,4 +1,8 @@
+import path from "node:path";
 import { defineConfig } from "vitest/config";
+
+/** Worker threads of the code under test load our sources too, without Vitest. */
+const execArgv = ["--import", path.join(import.meta.dirname, "test/support/typescript-loader.mjs")];
 
 export default defineConfig({
   test: {
@@ -10,6 +14,7 @@ export default defineConfig({
           testTimeout: 30_000,
           hookTimeout: 30_000,
           maxWorkers: 2,
+          execArgv,
           expect: { poll: { timeout: 10_000 } },
           sequence: { groupOrder: 0 },
         },
@@ -22,6 +27,7 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 60_000,
           fileParallelism: false,
+          execArgv,
           // Servers start and stores come back meanwhile, on machines that are busy.
           expect: { poll: { timeout: 20_000 } },
           sequence: { groupOrder: 1 },

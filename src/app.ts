@@ -18,6 +18,7 @@ import { ExternalSenders } from "./services/external-senders.ts";
 import { FullTracking } from "./services/full-tracking.ts";
 import { GroupDirectory } from "./services/group-directory.ts";
 import { GroupFollower } from "./services/group-follower.ts";
+import { GroupInfoChecks } from "./services/group-info-checks.ts";
 import { GroupLifecycleService } from "./services/group-lifecycle-service.ts";
 import { GroupService } from "./services/group-service.ts";
 import { HandshakeService } from "./services/handshake-service.ts";
@@ -31,6 +32,7 @@ import type { DeploymentSecrets } from "./services/deployment-secrets.ts";
 import type { ServicePorts } from "./services/service-ports.ts";
 import { StreamService } from "./services/stream-service.ts";
 import { TagDirectory } from "./services/tag-directory.ts";
+import { TreeWorkers } from "./services/tree-workers.ts";
 import { openStore } from "./store/open-store.ts";
 import type { SabotageSwitches } from "./store/sabotage.ts";
 import type { Store } from "./store/store.ts";
@@ -121,7 +123,10 @@ async function serve(options: AppOptions, store: Store): Promise<App> {
     identityProviders: new IdentityProviders(),
     newId: options.newId ?? randomUUID,
   };
-  const { server, acknowledgements, removals } = createServer(options, ports, delivery);
+  const treeWorkers = new TreeWorkers(config.limits, (error) => {
+    telemetry.bug("tree worker", error);
+  });
+  const { server, acknowledgements, removals } = createServer(options, ports, delivery, treeWorkers);
   proposer.removals = removals;
   await host.start();
   const port = await server.listen();
@@ -134,7 +139,9 @@ async function serve(options: AppOptions, store: Store): Promise<App> {
   return {
     port,
     adminPort: admin.port,
-    stop: once(() => stop({ server, admin, acknowledgements, delivery, host, clock, membership, store, config })),
+    stop: once(() =>
+      stop({ server, admin, acknowledgements, treeWorkers, delivery, host, clock, membership, store, config }),
+    ),
   };
 }
 
@@ -170,6 +177,7 @@ function createServer(
   options: AppOptions,
   ports: ServicePorts,
   delivery: Delivery,
+  treeWorkers: TreeWorkers,
 ): { readonly server: AegisServer; readonly acknowledgements: Acknowledgements; readonly removals: Removals } {
   const { config, telemetry, secrets, nodeId, version } = options;
   const directory = new ApplicationDirectory(ports.store);
@@ -186,6 +194,7 @@ function createServer(
   const groups = new GroupDirectory(ports);
   const follower = new GroupFollower(ports, groups, config.limits);
   const full = new FullTracking(ports, groups, follower, senders);
+  const infos = new GroupInfoChecks(ports, treeWorkers);
   const streams = new StreamService(ports, groups);
   const acknowledgements = new Acknowledgements(streams, config.limits);
   const dispatch = createDispatch({
@@ -194,8 +203,8 @@ function createServer(
     identities: new IdentityService(ports, tags),
     keyPools: new KeyPoolService(ports, tags),
     groups: new GroupService(ports, groups, follower),
-    groupLives: new GroupLifecycleService(ports, groups, full),
-    handshakes: new HandshakeService(ports, groups, { full, ordering: new OrderingTracking(groups) }),
+    groupLives: new GroupLifecycleService(ports, groups, infos, full),
+    handshakes: new HandshakeService(ports, groups, { full, ordering: new OrderingTracking(groups, infos) }),
     streams,
     unavailable: telemetry.storeUnavailable,
   });
@@ -219,6 +228,7 @@ interface Running {
   readonly server: AegisServer;
   readonly admin: AdminServer;
   readonly acknowledgements: Acknowledgements;
+  readonly treeWorkers: TreeWorkers;
   readonly delivery: Delivery;
   readonly host: ActorHost;
   readonly clock: StoreClock;
@@ -228,10 +238,11 @@ interface Running {
 }
 
 async function stop(running: Running): Promise<void> {
-  const { server, admin, acknowledgements, delivery, host, clock, membership, store, config } = running;
+  const { server, admin, acknowledgements, treeWorkers, delivery, host, clock, membership, store, config } = running;
   await server.drain(config.limits.drainMs);
   await server.close();
   await acknowledgements.flush();
+  await treeWorkers.close();
   delivery.stop();
   await host.stop();
   clock.stop();

@@ -1,48 +1,10 @@
 // Every setting of the server, once: unit, range, default and what it is for. docs/CONFIGURATION.md,
 // the flags, the environment's names and the checks all come from here; no other file holds a default.
 import { z } from "zod";
-
-export interface Setting<T = unknown> {
-  readonly doc: string;
-  readonly unit: string;
-  readonly range: string;
-  readonly fallback: T;
-  readonly schema: z.ZodType<T>;
-  /** The command line's name for it, without the dashes. */
-  readonly flag?: string;
-  /** Never printed, not even when it is wrong. */
-  readonly sensitive?: true;
-}
+import { oneOf, text, wholeNumber, type Setting } from "./setting.ts";
 
 export type StoreAddress =
   { readonly kind: "lmdb"; readonly path: string } | { readonly kind: "redis"; readonly url: string };
-
-type Extra = Pick<Setting, "flag" | "sensitive">;
-
-function wholeNumber(unit: string, min: number, max: number, fallback: number, doc: string, extra: Extra = {}) {
-  const schema = z.preprocess(
-    (value) => (typeof value === "string" && /^\d{1,15}$/.test(value) ? Number(value) : value),
-    z.int({ error: "must be a whole number" }).min(min, `must be at least ${min}`).max(max, `must be at most ${max}`),
-  );
-  return { doc, unit, range: `${min} … ${max}`, fallback, schema, ...extra } satisfies Setting<number>;
-}
-
-function oneOf<const T extends string>(values: readonly T[], fallback: T, doc: string, extra: Extra = {}) {
-  const schema = z.enum(values as [T, ...T[]], { error: `must be one of ${values.join(", ")}` });
-  return { doc, unit: "", range: values.join(" \\| "), fallback, schema, ...extra } satisfies Setting<T>;
-}
-
-function text<T extends string | undefined>(
-  pattern: RegExp,
-  range: string,
-  fallback: T,
-  doc: string,
-  extra: Extra = {},
-) {
-  const held = z.string({ error: "must be a string" }).regex(pattern, `must be ${range}`);
-  const schema = (fallback === undefined ? held.optional() : held) as unknown as z.ZodType<T | string>;
-  return { doc, unit: "", range, fallback: fallback as T | string, schema, ...extra } satisfies Setting<T | string>;
-}
 
 const STORE_FORMS = "lmdb:PATH, redis://… or rediss://…";
 
@@ -262,6 +224,21 @@ export const LIMIT_SETTINGS = {
     64 * 1024 * MIB,
     256 * MIB,
     "Encoded size of the trees of fully tracked groups that are held in memory, decoded; others are loaded when needed.",
+  ),
+  treeWorkers: wholeNumber(
+    "threads",
+    1,
+    64,
+    1,
+    "Threads that judge whole trees (`group.create`, trees of groups in `ordering` tracking), one tree at a time each; they start when they are needed.",
+  ),
+  treesWaitingMax: wholeNumber("trees", 1, 4096, 16, "Whole trees that wait for such a thread."),
+  treeWorkerMebibytes: wholeNumber(
+    "MiB",
+    64,
+    65_536,
+    512,
+    "Heap of one such thread; a tree that needs more is refused, and the thread replaced.",
   ),
   resultTtlMs: wholeNumber(
     "ms",

@@ -1,5 +1,6 @@
 // Writes docs/CONFIGURATION.md from the settings themselves, so that it can't say anything else. Pure.
-import { environmentName, LIMIT_SETTINGS, SERVER_SETTINGS, type Setting } from "./config.ts";
+import { environmentName, LIMIT_SETTINGS, SERVER_SETTINGS } from "./config.ts";
+import type { Setting } from "./setting.ts";
 
 const OPENING = `# Configuration
 

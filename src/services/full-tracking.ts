@@ -16,11 +16,10 @@ import { checkProposal } from "../mls/public-group/check-proposal.ts";
 import { followCommit, type CommitFacts, type Followed } from "../mls/public-group/follow-commit.ts";
 import { matchGroupInfo, matchWelcomes } from "../mls/public-group/match-commit.ts";
 import type { SentProposal } from "../mls/public-group/proposal-list.ts";
-import { openPublicGroup, type PublicGroup } from "../mls/public-group/public-group.ts";
+import type { PublicGroup } from "../mls/public-group/public-group.ts";
 import { encodedTreeSize, encodeRatchetTree } from "../mls/ratchet-tree.ts";
 import { Judge, type MlsRefusal } from "../mls/rules.ts";
 import { equalBytes } from "../mls/suites.ts";
-import type { PublicTree } from "../mls/tree/public-tree.ts";
 import { readWelcome, type Welcome } from "../mls/welcome.ts";
 import { decode } from "../protocol/codec.ts";
 import type { Params } from "../protocol/methods.ts";
@@ -61,17 +60,6 @@ export class FullTracking implements Tracking {
     this.#groups = groups;
     this.#follower = follower;
     this.#judge = judge;
-  }
-
-  /** A group as a joiner would judge it (RFC 9420 §12.4.3.1), at its creation. */
-  async open(
-    request: ApplicationRequest,
-    info: GroupInfo,
-    tree: PublicTree,
-  ): Promise<{ readonly kind: "snapshot"; readonly snapshot: NewSnapshot } | Refused> {
-    const opened = await openPublicGroup(info, tree, this.#terms(request));
-    if (opened.kind === "opened") return { kind: "snapshot", snapshot: snapshotOf(opened.group) };
-    return brokenRule(opened.rule.startsWith("GROUP_INFO") ? "GROUP_INFO_INVALID" : "TREE_INVALID", opened);
   }
 
   async commit(

@@ -1,31 +1,13 @@
-// What `ordering` tracking can check of the MLS bytes that come with a group's requests (PROTOCOL §4, §5):
-// shape, group, epoch, suite; GroupInfo and tree against each other. Off the turn; keeps nothing.
-import type { NewTree } from "../actors/group-trees.ts";
+// What both kinds of tracking ask of the MLS bytes that come with a group's requests (PROTOCOL §4, §5): refusals by
+// rule, signers, Welcomes by recipient. Off the turn; keeps nothing.
 import type { Malformed } from "../mls/codec/reader.ts";
-import { readGroupInfo, verifyGroupInfoSignature, type GroupInfo } from "../mls/group-info.ts";
-import { readRatchetTreeWork } from "../mls/ratchet-tree.ts";
-import { equalBytes, type Ciphersuite } from "../mls/suites.ts";
-import { readWelcome } from "../mls/welcome.ts";
-import { hashTreeWork } from "../mls/tree/validate-tree.ts";
+import type { GroupInfo } from "../mls/group-info.ts";
 import type { PublicTree } from "../mls/tree/public-tree.ts";
-import { TreeHasher } from "../mls/tree/tree-hasher.ts";
-import { finishInSteps } from "../mls/work.ts";
+import { readWelcome } from "../mls/welcome.ts";
+import { checkSigner } from "../mls/whole-tree.ts";
 import type { Refused } from "../actors/actor-port.ts";
 import type { Reason } from "../protocol/reasons.ts";
-import { pause, refused } from "./service-ports.ts";
-
-export interface CheckedTree {
-  readonly kind: "tree";
-  readonly tree: PublicTree;
-  readonly stored: NewTree;
-}
-
-export interface CheckedGroupInfo {
-  readonly kind: "groupInfo";
-  readonly info: GroupInfo;
-  /** Present where a tree came with it, in its extension or beside it. */
-  readonly tree: CheckedTree | undefined;
-}
+import { refused } from "./service-ports.ts";
 
 /** `details` say which rule of which section is broken (RFC 9420 unless it says otherwise). */
 export function broken(reason: Reason, rule: string, section: string, message: string): Refused {
@@ -37,53 +19,10 @@ export function malformedBytes(reason: Reason, { rule, section, why }: Malformed
   return broken(reason, rule, section, why);
 }
 
-/** A GroupInfo and, where one came, its tree: hashes equal, signer in the tree, signature right (§12.4.3). */
-export async function checkGroupInfo(
-  bytes: Uint8Array,
-  beside: Uint8Array | undefined,
-): Promise<CheckedGroupInfo | Refused> {
-  const decoded = readGroupInfo(bytes);
-  if (decoded.kind === "malformed") return malformedBytes("GROUP_INFO_INVALID", decoded);
-  const info = decoded.value;
-  const treeBytes = beside ?? info.ratchetTree;
-  if (treeBytes === undefined) return { kind: "groupInfo", info, tree: undefined };
-  if (beside !== undefined && info.ratchetTree !== undefined && !equalBytes(beside, info.ratchetTree)) {
-    return broken("TREE_INVALID", "GROUP_INFO_TREE", "12.4.3.3", "the tree beside the GroupInfo is not the one in it");
-  }
-  const tree = await checkTree(treeBytes, info.ciphersuite, info.treeHash);
-  if (tree.kind === "refused") return tree;
-  return (await checkSignedBy(info, tree.tree)) ?? { kind: "groupInfo", info, tree };
-}
-
 /** The signer is a member and the signature its own. */
 export async function checkSignedBy(info: GroupInfo, tree: PublicTree): Promise<Refused | undefined> {
-  const signer = tree.leaf(info.signer);
-  if (signer === undefined) {
-    return broken("GROUP_INFO_INVALID", "GROUP_INFO_SIGNER", "12.4.3", "the signer's leaf is blank");
-  }
-  if (await verifyGroupInfoSignature(info, signer.signatureKey)) return undefined;
-  return broken("GROUP_INFO_INVALID", "GROUP_INFO_SIGNATURE", "12.4.3", "the signature is not the signer's");
-}
-
-/** O(members), so in steps: the event loop stays free (M9). */
-async function checkTree(
-  bytes: Uint8Array,
-  ciphersuite: Ciphersuite,
-  treeHash: Uint8Array,
-): Promise<CheckedTree | Refused> {
-  const decoded = await finishInSteps(readRatchetTreeWork(bytes, new TreeHasher(ciphersuite)), pause);
-  if (decoded.kind === "malformed") return malformedBytes("TREE_INVALID", decoded);
-  const tree = decoded.value;
-  if (!equalBytes(await finishInSteps(hashTreeWork(tree), pause), treeHash)) {
-    return broken("TREE_INVALID", "TREE_HASH", "7.8", "the tree's hash is not the one in the GroupContext");
-  }
-  const stored = {
-    encoded: bytes,
-    treeHash: Buffer.from(treeHash).toString("base64"),
-    bytes: bytes.length,
-    members: tree.memberCount,
-  };
-  return { kind: "tree", tree, stored };
+  const refusal = await checkSigner(info, tree);
+  return refusal && broken("GROUP_INFO_INVALID", refusal.rule, refusal.section, refusal.message);
 }
 
 export interface AddressedWelcomes {

@@ -4,14 +4,18 @@ import { epochMark, memberPart, type GroupContext, type Sender } from "../actors
 import { TREE_SLICE_BYTES, treeSlicePart, type KeptTree } from "../actors/group-trees.ts";
 import type { HandleContext } from "../actors/handle-machine.ts";
 import type { IdentityContext } from "../actors/identity-machine.ts";
-import { readRatchetTree } from "../mls/ratchet-tree.ts";
+import { readRatchetTreeWork } from "../mls/ratchet-tree.ts";
 import { isCiphersuite } from "../mls/suites.ts";
 import type { PublicTree } from "../mls/tree/public-tree.ts";
+import { TreeHasher } from "../mls/tree/tree-hasher.ts";
+import type { Holder } from "../mls/whole-tree.ts";
+import { finishInSteps } from "../mls/work.ts";
 import { decode } from "../protocol/codec.ts";
 import type { StreamHead } from "../store/store.ts";
 import {
   groupActorId,
   handleActorId,
+  pause,
   placeOf,
   readRecord,
   readRecords,
@@ -40,6 +44,8 @@ export interface EpochBeginning {
 const TREES_MAX = 32;
 /** Credentials are judged in a row for so long; then others have their turn. */
 const JUDGING_MS_MAX = 10;
+/** Records of holders that are read and decoded in a row. */
+const HOLDERS_AT_ONCE = 256;
 
 export class GroupDirectory {
   readonly #ports: ServicePorts;
@@ -102,8 +108,9 @@ export class GroupDirectory {
     if (known !== undefined) return known;
     const groupId = Buffer.from(context.groupId, "base64");
     const bytes = await this.treeSlice(applicationId, groupId, kept, 0, kept.bytes);
-    const decoded = bytes === undefined ? undefined : readRatchetTree(bytes, context.ciphersuite);
-    if (decoded?.kind !== "ok") return undefined;
+    if (bytes === undefined) return undefined;
+    const decoded = await finishInSteps(readRatchetTreeWork(bytes, new TreeHasher(context.ciphersuite)), pause);
+    if (decoded.kind !== "ok") return undefined;
     this.#trees.set(name, decoded.value);
     if (this.#trees.size > TREES_MAX) this.#trees.delete(this.#trees.keys().next().value ?? "");
     return decoded.value;
@@ -111,25 +118,45 @@ export class GroupDirectory {
 
   /** Registered clients by their credentials; undefined where the credential is nobody's current identity. */
   async clientsOf(request: ApplicationRequest, credentials: readonly Uint8Array[]): Promise<(string | undefined)[]> {
-    const { applicationId, settings } = request;
-    const provider = this.#ports.identityProviders.of(settings);
+    const provider = this.#ports.identityProviders.of(request.settings);
     const now = this.#ports.clock.now();
-    const ids: (string | undefined)[] = [];
+    const holders: (Holder | undefined)[] = [];
     let begunAtMs = performance.now();
     for (const credential of credentials) {
       const verdict = provider.validate(credential, now);
-      ids.push(verdict.valid ? handleActorId(verdict.handle, verdict.domain) : undefined);
+      holders.push(verdict.valid ? verdict : undefined);
       if (performance.now() - begunAtMs < JUDGING_MS_MAX) continue;
-      await new Promise(setImmediate);
+      await pause();
       begunAtMs = performance.now();
     }
-    const addresses = ids.map((id) => ({ applicationId, kind: "handle" as const, id: id ?? "" }));
+    return this.clientsHolding(request.applicationId, holders, credentials);
+  }
+
+  /** As `clientsOf`, where the identity provider has been asked already. */
+  async clientsHolding(
+    applicationId: string,
+    holders: readonly (Holder | undefined)[],
+    credentials: readonly Uint8Array[],
+  ): Promise<(string | undefined)[]> {
+    const found: (string | undefined)[] = [];
+    for (let from = 0; from < holders.length; from += HOLDERS_AT_ONCE) {
+      if (from > 0) await pause();
+      const some = holders.slice(from, from + HOLDERS_AT_ONCE);
+      found.push(...(await this.#clientsHolding(applicationId, some, credentials.slice(from, from + HOLDERS_AT_ONCE))));
+    }
+    return found;
+  }
+
+  async #clientsHolding(
+    applicationId: string,
+    holders: readonly (Holder | undefined)[],
+    credentials: readonly Uint8Array[],
+  ): Promise<(string | undefined)[]> {
+    const ids = holders.map((holder) => (holder === undefined ? "" : handleActorId(holder.handle, holder.domain)));
+    const addresses = ids.map((id) => ({ applicationId, kind: "handle" as const, id }));
     const handles = await readRecords<HandleContext>(this.#ports.store, addresses);
-    const clients = handles.map((handle) => handle?.context.clientId);
-    const identities = await this.identities(
-      applicationId,
-      clients.map((clientId) => clientId ?? ""),
-    );
+    const clients = handles.map((handle) => handle?.context.clientId ?? "");
+    const identities = await this.identities(applicationId, clients);
     return identities.map((identity, n) => {
       const encoded = Buffer.from(credentials[n] ?? new Uint8Array(0)).toString("base64");
       return identity?.identity?.credential === encoded ? identity.id : undefined;

@@ -4,13 +4,14 @@ import type { Applied, Refused } from "../actors/actor-port.ts";
 import { GROUP_INFO_PART, type FirstState, type OwnedLeaf } from "../actors/group-state.ts";
 import { widened } from "../actors/group-settings.ts";
 import { GROUPS_LIST } from "../actors/tag-names.ts";
-import { readGroupInfo, type GroupInfo } from "../mls/group-info.ts";
+import { groupContextOf, readGroupInfo, type GroupInfo } from "../mls/group-info.ts";
+import { encodeGroupContext } from "../mls/group-context.ts";
 import { equalBytes } from "../mls/suites.ts";
-import type { PublicTree } from "../mls/tree/public-tree.ts";
 import type { Params } from "../protocol/methods.ts";
-import { broken, checkGroupInfo, checkSignedBy, type CheckedGroupInfo } from "./group-checks.ts";
+import { broken, checkSignedBy } from "./group-checks.ts";
 import type { FullTracking } from "./full-tracking.ts";
 import type { GroupDirectory, GroupHead } from "./group-directory.ts";
+import type { CheckedGroupInfo, GroupInfoChecks, TreeLeaf } from "./group-info-checks.ts";
 import type { Answer } from "./request-port.ts";
 import {
   ask,
@@ -32,11 +33,13 @@ interface FirstMembers {
 export class GroupLifecycleService {
   readonly #ports: ServicePorts;
   readonly #groups: GroupDirectory;
+  readonly #infos: GroupInfoChecks;
   readonly #full: FullTracking;
 
-  constructor(ports: ServicePorts, groups: GroupDirectory, full: FullTracking) {
+  constructor(ports: ServicePorts, groups: GroupDirectory, infos: GroupInfoChecks, full: FullTracking) {
     this.#ports = ports;
     this.#groups = groups;
+    this.#infos = infos;
     this.#full = full;
   }
 
@@ -44,7 +47,7 @@ export class GroupLifecycleService {
     const { settings, applicationId } = request;
     const wide = widened(settings, params.settings ?? {});
     if (wide !== undefined) return refused("SETTING_WIDENED", { details: { setting: wide } });
-    const checked = await checkGroupInfo(params.groupInfo, params.ratchetTree);
+    const checked = await this.#infos.check(request, params.groupInfo, params.ratchetTree, params.tracking === "full");
     if (checked.kind === "refused") return checked;
     const { info, tree } = checked;
     if (!settings.ciphersuites.includes(info.ciphersuite)) {
@@ -81,7 +84,7 @@ export class GroupLifecycleService {
   async putGroupInfo(request: ApplicationRequest, params: Params<"group.putGroupInfo">): Promise<Answer> {
     const head = await this.#groups.head(request.applicationId, params.groupId);
     if (head === undefined) return refused("GROUP_NOT_FOUND");
-    const checked = await checkGroupInfo(params.groupInfo, undefined);
+    const checked = await this.#infos.check(request, params.groupInfo, undefined, false);
     if (checked.kind === "refused") return checked;
     const to = this.#groups.address(request.applicationId, params.groupId);
     const differs = await this.#differsFromStored(request, params.groupId, head, checked);
@@ -163,33 +166,37 @@ export class GroupLifecycleService {
         return broken("TREE_INVALID", "TREE_MISSING", "12.4.3.3", "full tracking begins with the tree");
       return { kind: "members", members: as === undefined ? [] : [as], full: undefined };
     }
-    const leaves = await this.#ownedLeaves(request, tree.tree);
+    const leaves = await this.#ownedLeaves(request, tree.leaves);
     const members = leaves.flatMap(({ clientId }) => clientId ?? []);
     if (as !== undefined && leaves.find(({ leaf }) => leaf === info.signer)?.clientId !== as)
       return refused("AS_MISMATCH");
     if (tracking === "ordering") return { kind: "members", members: [...new Set(members)], full: undefined };
-    const snapshot = await this.#full.open(request, info, tree.tree);
-    if (snapshot.kind === "refused") return snapshot;
     if (members.length < leaves.length && !request.settings.strangers) {
       return broken("TREE_INVALID", "LEAF_CLIENT", "PROTOCOL M5", "a leaf is no client's current identity");
     }
     if (new Set(members).size !== members.length) {
       return broken("TREE_INVALID", "ONE_LEAF_A_CLIENT", "PROTOCOL M5", "a client has two leaves");
     }
-    return { kind: "members", members, full: { snapshot: snapshot.snapshot, leaves } };
+    const snapshot = {
+      ...tree.stored,
+      groupContext: encodeGroupContext(groupContextOf(info)),
+      confirmationTag: info.confirmationTag,
+    };
+    return { kind: "members", members, full: { snapshot, leaves } };
   }
 
-  async #ownedLeaves(request: ApplicationRequest, tree: PublicTree): Promise<OwnedLeaf[]> {
-    const leaves: number[] = [];
-    const credentials: Uint8Array[] = [];
-    for (let leaf = 0; leaf < tree.leafCount; leaf += 1) {
-      const node = tree.leaf(leaf);
-      if (node === undefined) continue;
-      leaves.push(leaf);
-      credentials.push(node.credential);
-    }
-    const clients = await this.#groups.clientsOf(request, credentials);
-    return leaves.map((leaf, n) => ({ leaf, ...(clients[n] === undefined ? {} : { clientId: clients[n] }) }));
+  async #ownedLeaves(request: ApplicationRequest, leaves: readonly TreeLeaf[]): Promise<OwnedLeaf[]> {
+    const credentials = leaves.map(({ credential }) => credential);
+    // Where the tree was judged as a joiner would, the provider has been asked about each of them.
+    const asked = leaves.every(({ holder }) => holder !== undefined);
+    const clients = asked
+      ? await this.#groups.clientsHolding(
+          request.applicationId,
+          leaves.map(({ holder }) => holder),
+          credentials,
+        )
+      : await this.#groups.clientsOf(request, credentials);
+    return leaves.map(({ leaf }, n) => ({ leaf, ...(clients[n] === undefined ? {} : { clientId: clients[n] }) }));
   }
 
   /** Another member's GroupInfo for the same epoch: equal in context and confirmation tag. */

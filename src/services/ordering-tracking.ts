@@ -5,8 +5,9 @@ import type { Sender, SubmitCommitCommand } from "../actors/group-state.ts";
 import { proposalRef, type GroupMessage, type Sender as MlsSender } from "../mls/framing.ts";
 import { equalBytes, isCiphersuite } from "../mls/suites.ts";
 import type { Params } from "../protocol/methods.ts";
-import { broken, checkGroupInfo, splitWelcomes, type CheckedGroupInfo } from "./group-checks.ts";
+import { broken, splitWelcomes } from "./group-checks.ts";
 import type { GroupDirectory, GroupHead } from "./group-directory.ts";
+import type { CheckedGroupInfo, GroupInfoChecks } from "./group-info-checks.ts";
 import { refused, type ApplicationRequest } from "./service-ports.ts";
 import type { JudgedCommit, JudgedProposal, Tracking } from "./tracking.ts";
 
@@ -27,9 +28,11 @@ interface Originator {
 
 export class OrderingTracking implements Tracking {
   readonly #groups: GroupDirectory;
+  readonly #infos: GroupInfoChecks;
 
-  constructor(groups: GroupDirectory) {
+  constructor(groups: GroupDirectory, infos: GroupInfoChecks) {
     this.#groups = groups;
+    this.#infos = infos;
   }
 
   async commit(
@@ -40,7 +43,7 @@ export class OrderingTracking implements Tracking {
   ): Promise<JudgedCommit | Refused> {
     const recipients = await this.#recipients(request, params, head);
     if (recipients.kind === "refused") return recipients;
-    const info = await checkNextGroupInfo(params, head, message);
+    const info = await this.#nextGroupInfo(request, params, head, message);
     if (info?.kind === "refused") return info;
     const originator = await this.#originator(request, params.as, head, message);
     if (originator.kind === "refused") return originator;
@@ -70,6 +73,38 @@ export class OrderingTracking implements Tracking {
 
   async send(request: ApplicationRequest, { as }: Params<"group.send">): Promise<Refused | undefined> {
     return this.#unregistered(request, as);
+  }
+
+  /** The GroupInfo of the epoch to come: same group and suite, the commit's own tag where it can be seen. */
+  async #nextGroupInfo(
+    request: ApplicationRequest,
+    params: CommitParams,
+    { context }: GroupHead,
+    message: GroupMessage,
+  ): Promise<CheckedGroupInfo | Refused | undefined> {
+    if (params.groupInfo === undefined) {
+      return params.ratchetTree === undefined
+        ? undefined
+        : refused("GROUP_INFO_REQUIRED", { message: "a tree is checked against its GroupInfo" });
+    }
+    const checked = await this.#infos.check(request, params.groupInfo, params.ratchetTree, false);
+    if (checked.kind === "refused") return checked;
+    const { info } = checked;
+    const invalid = (rule: string, message: string): Refused => broken("GROUP_INFO_INVALID", rule, "12.4.3", message);
+    if (!equalBytes(info.groupId, params.groupId)) return invalid("GROUP_INFO_CONTEXT", "it is another group's");
+    if (info.epoch !== BigInt(context.epoch) + 1n) {
+      return invalid("GROUP_INFO_CONTEXT", "it is not of the epoch that the commit begins");
+    }
+    if (info.ciphersuite !== context.ciphersuite) return invalid("GROUP_INFO_CONTEXT", "it is of another ciphersuite");
+    if (message.wireFormat === "public" && message.contentType === "commit") {
+      if (!equalBytes(info.confirmationTag, message.confirmationTag)) {
+        return invalid("GROUP_INFO_TAG", "its confirmation tag is not the commit's");
+      }
+      if (message.sender.type === "member" && info.signer !== message.sender.leaf) {
+        return invalid("GROUP_INFO_SIGNER", "it is not signed by the committer");
+      }
+    }
+    return checked;
   }
 
   /** Who gets which Welcome: `added` says whose each key package is (M4). */
@@ -142,37 +177,6 @@ export class OrderingTracking implements Tracking {
     const leaf = message.commit.path?.leafNode;
     return leaf === undefined ? undefined : (await this.#groups.clientsOf(request, [leaf.credential]))[0];
   }
-}
-
-/** The GroupInfo of the epoch to come: same group and suite, the commit's own tag where it can be seen. */
-async function checkNextGroupInfo(
-  params: CommitParams,
-  { context }: GroupHead,
-  message: GroupMessage,
-): Promise<CheckedGroupInfo | Refused | undefined> {
-  if (params.groupInfo === undefined) {
-    return params.ratchetTree === undefined
-      ? undefined
-      : refused("GROUP_INFO_REQUIRED", { message: "a tree is checked against its GroupInfo" });
-  }
-  const checked = await checkGroupInfo(params.groupInfo, params.ratchetTree);
-  if (checked.kind === "refused") return checked;
-  const { info } = checked;
-  const invalid = (rule: string, message: string): Refused => broken("GROUP_INFO_INVALID", rule, "12.4.3", message);
-  if (!equalBytes(info.groupId, params.groupId)) return invalid("GROUP_INFO_CONTEXT", "it is another group's");
-  if (info.epoch !== BigInt(context.epoch) + 1n) {
-    return invalid("GROUP_INFO_CONTEXT", "it is not of the epoch that the commit begins");
-  }
-  if (info.ciphersuite !== context.ciphersuite) return invalid("GROUP_INFO_CONTEXT", "it is of another ciphersuite");
-  if (message.wireFormat === "public" && message.contentType === "commit") {
-    if (!equalBytes(info.confirmationTag, message.confirmationTag)) {
-      return invalid("GROUP_INFO_TAG", "its confirmation tag is not the commit's");
-    }
-    if (message.sender.type === "member" && info.signer !== message.sender.leaf) {
-      return invalid("GROUP_INFO_SIGNER", "it is not signed by the committer");
-    }
-  }
-  return checked;
 }
 
 function nameSender(sender: MlsSender | undefined, clientId: string | undefined): Sender | undefined {

@@ -44,6 +44,14 @@ export interface CommitOptions {
   readonly joiner?: Member;
 }
 
+export interface GroupInfoChanges {
+  readonly context?: Partial<GroupContext>;
+  readonly tag?: Uint8Array;
+  readonly signer?: number;
+  readonly signWith?: Member;
+  readonly ratchetTree?: Uint8Array;
+}
+
 export interface BuiltCommit {
   readonly message: Uint8Array;
   readonly decoded: PublicCommit;
@@ -198,15 +206,13 @@ export class SyntheticGroup {
   }
 
   /** A GroupInfo of the group as it is, but for the changes. */
-  groupInfo(
-    changes: {
-      readonly context?: Partial<GroupContext>;
-      readonly tag?: Uint8Array;
-      readonly signer?: number;
-      readonly signWith?: Member;
-      readonly ratchetTree?: Uint8Array;
-    } = {},
-  ): GroupInfo {
+  groupInfo(changes: GroupInfoChanges = {}): GroupInfo {
+    const decoded = readGroupInfo(this.groupInfoMessage(changes));
+    if (decoded.kind === "malformed") throw new Error(decoded.why);
+    return decoded.value;
+  }
+
+  groupInfoMessage(changes: GroupInfoChanges = {}): Uint8Array {
     const signer = changes.signer ?? 0;
     const writer = new Writer().raw(encodeGroupContext({ ...this.group.context, ...changes.context }));
     writeExtensions(writer, changes.ratchetTree === undefined ? [] : [{ type: 2, data: changes.ratchetTree }]);
@@ -216,9 +222,7 @@ export class SyntheticGroup {
       .finish();
     const signature = signWithLabel(changes.signWith ?? this.member(signer), "GroupInfoTBS", tbs);
     const body = new Writer().raw(tbs).opaque(signature).finish();
-    const decoded = readGroupInfo(encodeMessage(WIRE_FORMAT.groupInfo, body));
-    if (decoded.kind === "malformed") throw new Error(decoded.why);
-    return decoded.value;
+    return encodeMessage(WIRE_FORMAT.groupInfo, body);
   }
 
   #framedTbs(content: Uint8Array, inContext: boolean): Uint8Array {

@@ -14,6 +14,8 @@ export const groupMethods = {
       "SETTING_WIDENED",
       "MEMBERS_LIMIT",
       "QUOTA",
+      "TREES_WAITING",
+      "TREE_WORKER_LOST",
     ],
     summary:
       "Brings a group into being from a GroupInfo signed by a member, at whatever epoch it is. `ordering`: handshakes may be PrivateMessages; the back-end orders by epoch and checks GroupInfo and tree when given.",
@@ -34,6 +36,8 @@ export const groupMethods = {
       "EXTERNAL_JOIN",
       "AS_MISMATCH",
       "MEMBERS_LIMIT",
+      "TREES_WAITING",
+      "TREE_WORKER_LOST",
     ],
     summary:
       "Submits a commit for the current epoch; exactly one wins. EPOCH_CONFLICT's details are `{epoch, position, winner?: {committer?, digest}}`: read the stream from your own epoch and try again. The same bytes again answer as the first time. `ratchetTree`, `added` and `removed` serve `ordering` tracking, which can't know them.",

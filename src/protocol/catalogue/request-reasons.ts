@@ -97,6 +97,12 @@ export const requestReasons = {
     message: "too many requests wait for the same subject",
     remedy: "Send it again after a pause that grows.",
   },
+  TREES_WAITING: {
+    code: "RESOURCE_EXHAUSTED",
+    retryable: true,
+    message: "too many whole trees wait to be judged on this node",
+    remedy: "It was not applied. Wait `retryAfterMs`, then send it again; if it persists, raise `treeWorkers`.",
+  },
   ACTORS_LIMIT: {
     code: "RESOURCE_EXHAUSTED",
     retryable: true,
@@ -164,6 +170,13 @@ export const requestReasons = {
     retryable: true,
     message: "the subject is moving between nodes",
     remedy: "It was not applied. Send it again after a short pause.",
+  },
+  TREE_WORKER_LOST: {
+    code: "UNAVAILABLE",
+    retryable: true,
+    message: "the thread that judged the tree ended",
+    remedy:
+      "It was not applied. Send it again; if the same tree ends it again, it needs more memory than `treeWorkerMebibytes`.",
   },
   OUTCOME_UNKNOWN: {
     code: "UNAVAILABLE",
