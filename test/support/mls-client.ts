@@ -2,13 +2,13 @@
 import {
   createGroup,
   defaultCryptoProvider,
-  emptyPskIndex,
   encodeMlsMessage,
   generateKeyPackageWithKey,
   getCiphersuiteFromName,
   getCiphersuiteImpl,
   joinGroup,
   joinGroupExternal,
+  makePskIndex,
   type AuthenticationService,
   type Capabilities,
   type CiphersuiteImpl,
@@ -24,7 +24,7 @@ import { encode } from "ts-mls/codec/tlsEncoder.js";
 import { credentialEncoder } from "ts-mls/credential.js";
 import { makeKeyPackageRef } from "ts-mls/keyPackage.js";
 import { decodeMessage, decodeTree, hexOf } from "./mls-encoding.ts";
-import { MlsGroup } from "./mls-group.ts";
+import { MlsGroup, type ExternalPsks } from "./mls-group.ts";
 import { nodeCryptoProvider } from "./node-crypto-provider.ts";
 
 export const CLIENT_CIPHERSUITES = {
@@ -48,6 +48,8 @@ export interface MlsClientOptions {
   /** DER certificates, the end entity first: an x509 credential instead of a basic one. */
   readonly certificates?: readonly Uint8Array[];
   readonly signatureKeyPair?: { readonly signKey: Uint8Array; readonly publicKey: Uint8Array };
+  /** What each of its key packages is made with, those that found groups and join from outside included. */
+  readonly keyPackages?: KeyPackageOptions;
   /** Default: every credential is taken. */
   readonly authService?: AuthenticationService;
 }
@@ -80,6 +82,7 @@ export class MlsClient {
   readonly impl: CiphersuiteImpl;
   readonly #credential: Credential;
   readonly #config: ClientConfig;
+  readonly #keyPackageOptions: KeyPackageOptions;
   readonly #signatureKeyPair: { readonly signKey: Uint8Array; readonly publicKey: Uint8Array };
   readonly #keyPackages = new Map<string, OwnKeyPackage>();
 
@@ -92,6 +95,7 @@ export class MlsClient {
     this.ciphersuite = options.ciphersuite ?? 1;
     this.impl = impl;
     this.#signatureKeyPair = signatureKeyPair;
+    this.#keyPackageOptions = options.keyPackages ?? {};
     const { authService = defaultClientConfig.authService } = options;
     this.#config = { ...defaultClientConfig, authService };
     this.#credential =
@@ -121,7 +125,8 @@ export class MlsClient {
   }
 
   /** A fresh KeyPackage with a finite lifetime (28 days); its private half is kept. */
-  async createKeyPackage(options: KeyPackageOptions = {}): Promise<PublishedKeyPackage> {
+  async createKeyPackage(changes: KeyPackageOptions = {}): Promise<PublishedKeyPackage> {
+    const options = { ...this.#keyPackageOptions, ...changes };
     const nowSeconds = BigInt(Math.floor((options.nowMs ?? Date.now()) / 1000));
     const lifetimeSeconds = BigInt(Math.floor((options.lifetimeMs ?? 28 * 24 * 3_600_000) / 1000));
     const mark = { extensionType: LAST_RESORT_EXTENSION, extensionData: new Uint8Array(0) };
@@ -144,16 +149,23 @@ export class MlsClient {
     return { message, ref };
   }
 
+  /** A fresh one with its private half: what proposing one's own Add takes. */
+  async ownKeyPackage(): Promise<OwnKeyPackage> {
+    return this.#ownKeyPackage((await this.createKeyPackage()).ref);
+  }
+
   async createGroup(groupId: Uint8Array, extensions: readonly Extension[] = []): Promise<MlsGroup> {
-    const { ref } = await this.createKeyPackage();
-    const own = this.#ownKeyPackage(ref);
-    const { publicPackage, privatePackage } = own;
+    const { publicPackage, privatePackage } = await this.ownKeyPackage();
     const state = await createGroup(groupId, publicPackage, privatePackage, [...extensions], this.impl, this.#config);
     return new MlsGroup(this.impl, state);
   }
 
   /** Joins with whichever own key package the Welcome addresses; the tree may come beside it (`group.tree`). */
-  async joinFromWelcome(welcomeMessage: Uint8Array, ratchetTree?: Uint8Array): Promise<MlsGroup> {
+  async joinFromWelcome(
+    welcomeMessage: Uint8Array,
+    ratchetTree?: Uint8Array,
+    options: { readonly externalPsks?: ExternalPsks; readonly reinitOf?: MlsGroup } = {},
+  ): Promise<MlsGroup> {
     const message = decodeMessage(welcomeMessage);
     if (message.wireformat !== "mls_welcome") throw new Error("not a Welcome");
     const { welcome } = message;
@@ -161,14 +173,15 @@ export class MlsClient {
     if (own === undefined) throw new Error("the Welcome addresses none of this client's key packages");
     const tree = ratchetTree && decodeTree(ratchetTree);
     const { publicPackage, privatePackage } = own;
+    const former = options.reinitOf?.state;
     const state = await joinGroup(
       welcome,
       publicPackage,
       privatePackage,
-      emptyPskIndex,
+      makePskIndex(former, { ...options.externalPsks }),
       this.impl,
       tree,
-      undefined,
+      former,
       this.#config,
     );
     return new MlsGroup(this.impl, state);
@@ -181,7 +194,7 @@ export class MlsClient {
   ): Promise<{ readonly commit: Uint8Array; readonly group: MlsGroup; readonly groupInfo: Uint8Array }> {
     const message = decodeMessage(groupInfoMessage);
     if (message.wireformat !== "mls_group_info") throw new Error("not a GroupInfo");
-    const own = this.#ownKeyPackage((await this.createKeyPackage()).ref);
+    const own = await this.ownKeyPackage();
     const { publicMessage, newState } = await joinGroupExternal(
       message.groupInfo,
       own.publicPackage,

@@ -2,19 +2,31 @@
 // back-end decides who wins the epoch.
 import {
   acceptAll,
+  bytesToBase64,
   createApplicationMessage,
   createCommit,
   createProposal,
-  emptyPskIndex,
   encodeMlsMessage,
+  makePskIndex,
   processMessage,
   type CiphersuiteImpl,
   type ClientState,
+  type Extension,
+  type GroupContext,
+  type MLSMessage,
   type Proposal,
 } from "ts-mls";
 import { encode } from "ts-mls/codec/tlsEncoder.js";
+import { decodeVarLenData, varLenDataEncoder } from "ts-mls/codec/variableLength.js";
+import { signWithLabel } from "ts-mls/crypto/signature.js";
+import { decodeGroupContext, groupContextEncoder } from "ts-mls/groupContext.js";
+import { leafNodeTBSEncoder } from "ts-mls/leafNode.js";
+import { updateLeafKey } from "ts-mls/privateKeyPath.js";
 import { ratchetTreeEncoder } from "ts-mls/ratchetTree.js";
 import { decodeMessage, encodeGroupInfo, keyPackageIn, type GroupInfoOptions } from "./mls-encoding.ts";
+
+/** Secrets by the base64 of their id. */
+export type ExternalPsks = Readonly<Record<string, Uint8Array>>;
 
 export interface CommitOptions {
   /** KeyPackages, as MLSMessages. */
@@ -22,6 +34,8 @@ export interface CommitOptions {
   /** Leaf indices. */
   readonly remove?: readonly number[];
   readonly proposals?: readonly Proposal[];
+  /** Default: the group itself. For a successor's first commit: the group that a ReInit ended. */
+  readonly reinitOf?: MlsGroup;
   /** Default true: a back-end in full tracking takes nothing else. */
   readonly asPublicMessage?: boolean;
   /** Default false: the tree travels by `group.tree`. */
@@ -47,6 +61,9 @@ export type Received =
 export class MlsGroup {
   readonly #impl: CiphersuiteImpl;
   #state: ClientState;
+  #externalPsks: ExternalPsks = {};
+  /** Of an Update that nobody has committed yet: its ref and its leaf's private key. */
+  #update: { readonly ref: string; readonly key: Uint8Array } | undefined;
 
   constructor(impl: CiphersuiteImpl, state: ClientState) {
     this.#impl = impl;
@@ -108,8 +125,9 @@ export class MlsGroup {
 
   /** Commits all proposals received (and own ones) by reference, and the given ones by value. */
   async commit(options: CommitOptions = {}): Promise<PendingCommit> {
+    const pskIndex = makePskIndex(options.reinitOf?.state ?? this.#state, { ...this.#externalPsks });
     const { newState, welcome, commit } = await createCommit(
-      { state: this.#state, cipherSuite: this.#impl },
+      { state: this.#state, cipherSuite: sealingInNewContext(this.#impl, this.#contextExtensions(options)), pskIndex },
       {
         wireAsPublicMessage: options.asPublicMessage ?? true,
         ratchetTreeExtension: options.ratchetTreeInWelcome ?? false,
@@ -139,6 +157,32 @@ export class MlsGroup {
     return encodeMlsMessage(message);
   }
 
+  /** An Update of the own leaf: another encryption key, taken in when somebody commits it. */
+  async proposeUpdate(): Promise<Uint8Array> {
+    const { groupId, leafIndex } = this;
+    const node = this.#state.ratchetTree[2 * leafIndex];
+    if (node?.nodeType !== "leaf") throw new Error("the own leaf is blank");
+    const { signaturePublicKey, credential, capabilities, extensions } = node.leaf;
+    const pair = await this.#impl.hpke.generateKeyPair();
+    const hpkePublicKey = await this.#impl.hpke.exportPublicKey(pair.publicKey);
+    const tbs = { hpkePublicKey, signaturePublicKey, credential, capabilities, extensions, groupId, leafIndex };
+    const info = { ...tbs, leafNodeSource: "update" as const };
+    const key = this.#state.signaturePrivateKey;
+    const signature = await signWithLabel(key, "LeafNodeTBS", encode(leafNodeTBSEncoder)(info), this.#impl.signature);
+    const leafNode = { ...info, signature };
+    const before = new Set(Object.keys(this.#state.unappliedProposals));
+    const message = await this.propose({ proposalType: "update", update: { leafNode } });
+    const ref = Object.keys(this.#state.unappliedProposals).find((other) => !before.has(other));
+    if (ref === undefined) throw new Error("the Update is not among the proposals");
+    this.#update = { ref, key: await this.#impl.hpke.exportPrivateKey(pair.privateKey) };
+    return message;
+  }
+
+  /** Learns a pre-shared key that travelled elsewhere. */
+  learn(externalPsks: ExternalPsks): void {
+    this.#externalPsks = { ...this.#externalPsks, ...externalPsks };
+  }
+
   async send(data: Uint8Array): Promise<Uint8Array> {
     const { newState, privateMessage } = await createApplicationMessage(this.#state, data, this.#impl);
     this.#state = newState;
@@ -151,9 +195,54 @@ export class MlsGroup {
     if (decoded.wireformat !== "mls_private_message" && decoded.wireformat !== "mls_public_message") {
       throw new Error(`${decoded.wireformat} is no group message`);
     }
-    const result = await processMessage(decoded, this.#state, emptyPskIndex, acceptAll, this.#impl);
+    const { epoch } = this;
+    const pskIndex = makePskIndex(this.#state, { ...this.#externalPsks });
+    const result = await processMessage(decoded, this.#withUpdate(decoded), pskIndex, acceptAll, this.#impl);
     this.#state = result.newState;
+    if (this.epoch !== epoch) this.#update = undefined;
     if (result.kind === "applicationMessage") return { kind: "application", data: result.message };
     return { kind: "handshake", epoch: this.epoch };
   }
+
+  /** ts-mls leaves it to its user to put the key of a committed Update where the commit is decrypted with it. */
+  #withUpdate(message: MLSMessage): ClientState {
+    if (message.wireformat !== "mls_public_message" || this.#update === undefined) return this.#state;
+    const { content } = message.publicMessage;
+    if (content.contentType !== "commit") return this.#state;
+    const { ref, key } = this.#update;
+    const taken = content.commit.proposals.some(
+      (entry) => entry.proposalOrRefType === "reference" && bytesToBase64(entry.reference) === ref,
+    );
+    return taken ? { ...this.#state, privatePath: updateLeafKey(this.#state.privatePath, key) } : this.#state;
+  }
+
+  /** The extensions that a commit gives the group, where it changes them. */
+  #contextExtensions({ proposals = [] }: CommitOptions): readonly Extension[] | undefined {
+    const sent = Object.values(this.#state.unappliedProposals).map(({ proposal }) => proposal);
+    for (const proposal of [...sent, ...proposals]) {
+      if (proposal.proposalType === "group_context_extensions") return proposal.groupContextExtensions.extensions;
+    }
+    return undefined;
+  }
+}
+
+/**
+ * ts-mls 1.6.4 seals a path's secrets in the context of the old extensions and opens them in that of the new ones.
+ * RFC 9420 §12.4.1 means the new ones: so they are put where they belong.
+ */
+function sealingInNewContext(impl: CiphersuiteImpl, extensions: readonly Extension[] | undefined): CiphersuiteImpl {
+  if (extensions === undefined) return impl;
+  const { hpke } = impl;
+  const inNewContext = (info: Uint8Array): Uint8Array => {
+    const [label, length] = decodeVarLenData(info, 0) as [Uint8Array, number];
+    if (new TextDecoder().decode(label) !== "MLS 1.0 UpdatePathNode") return info;
+    const [bytes] = decodeVarLenData(info, length) as [Uint8Array, number];
+    const [context] = decodeGroupContext(bytes, 0) as [GroupContext, number];
+    const encoded = encode(groupContextEncoder)({ ...context, extensions: [...extensions] });
+    return Uint8Array.from([...info.subarray(0, length), ...encode(varLenDataEncoder)(encoded)]);
+  };
+  return {
+    ...impl,
+    hpke: { ...hpke, seal: (key, plaintext, info, aad) => hpke.seal(key, plaintext, inNewContext(info), aad) },
+  };
 }
