@@ -200,7 +200,7 @@ export class MlsClient {
       own.publicPackage,
       own.privatePackage,
       options.resync ?? false,
-      this.impl,
+      takingVectors(this.impl, own.publicPackage.initKey.length),
       options.ratchetTree && decodeTree(options.ratchetTree),
       this.#config,
     );
@@ -224,4 +224,14 @@ export class MlsClient {
       credentials: ["basic", "x509"],
     };
   }
+}
+
+/**
+ * ts-mls 1.6.4 takes the whole external_pub extension for a key. With this, a key after its own length, as RFC 9420
+ * §12.4.3.2 has it, is one too.
+ */
+function takingVectors(impl: CiphersuiteImpl, keyLength: number): CiphersuiteImpl {
+  const importPublicKey: typeof impl.hpke.importPublicKey = (bytes) =>
+    impl.hpke.importPublicKey(bytes.length > keyLength ? bytes.slice(-keyLength) : bytes);
+  return { ...impl, hpke: { ...impl.hpke, importPublicKey } };
 }

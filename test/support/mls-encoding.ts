@@ -1,11 +1,10 @@
 // Between ts-mls' structures and bytes: whole messages only, nothing left over.
 import {
-  createGroupInfoWithExternalPub,
-  createGroupInfoWithExternalPubAndRatchetTree,
   decodeMlsMessage,
   encodeMlsMessage,
   type CiphersuiteImpl,
   type ClientState,
+  type Extension,
   type KeyPackage,
   type MLSMessage,
   type RatchetTree,
@@ -16,8 +15,8 @@ import { decodeRatchetTree, ratchetTreeEncoder } from "ts-mls/ratchetTree.js";
 
 export interface GroupInfoOptions {
   readonly ratchetTree?: boolean;
-  /** Default true, in ts-mls' own form (no inner length). */
-  readonly externalPub?: boolean;
+  /** Default true: in ts-mls' own form, without the inner length that RFC 9420 §12.4.3.2 gives it. */
+  readonly externalPub?: boolean | "rfc";
 }
 
 export async function encodeGroupInfo(
@@ -26,12 +25,16 @@ export async function encodeGroupInfo(
   options: GroupInfoOptions,
 ): Promise<Uint8Array> {
   const { ratchetTree = false, externalPub = true } = options;
-  const tree = { extensionType: "ratchet_tree" as const, extensionData: encode(ratchetTreeEncoder)(state.ratchetTree) };
-  const groupInfo = externalPub
-    ? ratchetTree
-      ? await createGroupInfoWithExternalPubAndRatchetTree(state, [], impl)
-      : await createGroupInfoWithExternalPub(state, [], impl)
-    : await createGroupInfo(state.groupContext, state.confirmationTag, state, ratchetTree ? [tree] : [], impl);
+  const extensions: Extension[] = [];
+  if (ratchetTree) {
+    extensions.push({ extensionType: "ratchet_tree", extensionData: encode(ratchetTreeEncoder)(state.ratchetTree) });
+  }
+  if (externalPub !== false) {
+    const keyPair = await impl.hpke.deriveKeyPair(state.keySchedule.externalSecret);
+    const key = await impl.hpke.exportPublicKey(keyPair.publicKey);
+    extensions.push({ extensionType: "external_pub", extensionData: externalPub === "rfc" ? vector(key) : key });
+  }
+  const groupInfo = await createGroupInfo(state.groupContext, state.confirmationTag, state, extensions, impl);
   return encodeMlsMessage({ version: "mls10", wireformat: "mls_group_info", groupInfo });
 }
 
@@ -52,6 +55,13 @@ export function decodeTree(bytes: Uint8Array): RatchetTree {
   const decoded = decodeRatchetTree(Uint8Array.from(bytes), 0);
   if (decoded?.[1] !== bytes.length) throw new Error("not one whole ratchet tree");
   return decoded[0];
+}
+
+/** §2.1.2: the bytes after their length; shorter than 16 KiB. */
+export function vector(bytes: Uint8Array): Uint8Array {
+  const { length } = bytes;
+  const header = length < 64 ? [length] : [0x40 | (length >> 8), length & 0xff];
+  return Uint8Array.from([...header, ...bytes]);
 }
 
 export function hexOf(bytes: Uint8Array): string {
