@@ -108,12 +108,13 @@ async function live(ciphersuite: Ciphersuite, founder: Participant): Promise<voi
   }
 }
 
-describe.each(CIPHERSUITES)("ts-mls and core-crypto in one group, suite %i", (ciphersuite) => {
-  test("that ts-mls founded", async () => {
+describe("ts-mls and core-crypto in one group", () => {
+  // On the larger curves WebAssembly is slow: one founder is enough there.
+  test.each([1, 2, 3] as const)("that ts-mls founded, suite %i", async (ciphersuite) => {
     await live(ciphersuite, await onTsMls(ciphersuite));
   });
 
-  test("that core-crypto founded", async () => {
+  test.each(CIPHERSUITES)("that core-crypto founded, suite %i", async (ciphersuite) => {
     await live(ciphersuite, await onCoreCrypto(ciphersuite));
   });
 });
