@@ -45,3 +45,21 @@ function mutateOnce(bytes: Uint8Array, random: () => number): Uint8Array<ArrayBu
       return Uint8Array.from([...mutant.subarray(0, at), ...mutant.subarray(at + 1 + Math.floor(random() * 8))]);
   }
 }
+
+/** Damage that keeps the length, and so leaves most structures readable. */
+export function overwrite(bytes: Uint8Array, random: () => number): Uint8Array {
+  const mutant = Uint8Array.from(bytes);
+  const rounds = 1 + Math.floor(random() * 2);
+  for (let round = 0; round < rounds && mutant.length > 0; round++) {
+    const at = Math.floor(random() * mutant.length);
+    const flip = random() < 0.5;
+    mutant[at] = flip ? (mutant[at] as number) ^ (1 << Math.floor(random() * 8)) : Math.floor(random() * 256);
+  }
+  return mutant;
+}
+
+/** The beginning of one and the end of another. */
+export function splice(one: Uint8Array, other: Uint8Array, random: () => number): Uint8Array {
+  const head = one.subarray(0, Math.floor(random() * one.length));
+  return Uint8Array.from([...head, ...other.subarray(Math.floor(random() * other.length))]);
+}
