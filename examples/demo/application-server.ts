@@ -76,7 +76,7 @@ export class ApplicationServer {
 
   async createGroup({ device, clientId }: Registered): Promise<void> {
     const created = await device.createGroup(this.#groupId);
-    const { position } = await this.#backEnd.group.create({ ...created, tracking: "ordering", as: clientId });
+    const { position } = await this.#backEnd.group.create({ ...created, as: clientId });
     this.#members.set(clientId, position.offset);
     await this.#group.add([{ kind: "group", id: this.#groupId, after: position }]);
     this.#transcript.line(device.name, `creates the group ${short(this.#groupId)}… at epoch 0`);
@@ -89,26 +89,22 @@ export class ApplicationServer {
     });
   }
 
-  /** Submits a prepared commit. @returns the conflict, when another commit won the epoch */
-  async submit(
-    by: Registered,
-    prepared: PreparedCommit,
-    { add = [], remove = [] }: Change,
-  ): Promise<AegisError | undefined> {
+  /** Submits a prepared commit. The back-end sees by itself who comes and goes. @returns why it was refused */
+  async submit(by: Registered, { commit, welcomes, groupInfo }: PreparedCommit): Promise<AegisError | undefined> {
+    const groupId = this.#groupId;
     try {
       const { epoch } = await this.#backEnd.group.commit({
-        ...prepared,
-        welcomes: [...prepared.welcomes],
-        groupId: this.#groupId,
+        groupId,
+        commit,
+        welcomes: [...welcomes],
+        groupInfo,
         as: by.clientId,
-        added: add.map(({ keyPackageRef, clientId }) => ({ keyPackageRef, clientId })),
-        removed: remove.map((member) => member.clientId),
       });
       this.#transcript.line(by.device.name, `commits; epoch ${epoch} begins`);
       await until(`${by.device.name} is at epoch ${epoch}`, () => by.device.epoch >= epoch);
       return undefined;
     } catch (error) {
-      if (error instanceof AegisError && error.reason === "EPOCH_CONFLICT") return error;
+      if (error instanceof AegisError && !error.retryable) return error;
       throw error;
     }
   }

@@ -25,6 +25,7 @@ import {
 } from "ts-mls";
 import { makeKeyPackageRef } from "ts-mls/keyPackage.js";
 import { decodeRatchetTree, encodeRatchetTree } from "ts-mls/ratchetTree.js";
+import { breakPath } from "./broken-commit.ts";
 
 const suiteName = "MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519";
 const capabilities: Capabilities = {
@@ -42,6 +43,7 @@ export interface PreparedCommit {
   readonly commit: Uint8Array;
   readonly welcomes: readonly Uint8Array[];
   readonly groupInfo: Uint8Array;
+  /** Of use in ordering tracking alone: in full tracking the back-end keeps the tree itself. */
   readonly ratchetTree: Uint8Array;
 }
 
@@ -134,7 +136,8 @@ export class Device {
         remove: { removed: this.#leafOf(name) },
       }));
       const context = { state: this.state, cipherSuite: this.#suite };
-      const made = await createCommit(context, { extraProposals: [...adds, ...removes] });
+      // A PublicMessage, so that the back-end can follow the group and refuse what members would choke on.
+      const made = await createCommit(context, { extraProposals: [...adds, ...removes], wireAsPublicMessage: true });
       const commit = encodeMlsMessage(made.commit);
       this.#pending = { commit: hex(commit), state: made.newState };
       const { welcome } = made;
@@ -143,6 +146,15 @@ export class Device {
         welcomes: welcome ? [encodeMlsMessage({ version: "mls10", wireformat: "mls_welcome", welcome })] : [],
         ...(await this.#published(made.newState)),
       };
+    });
+  }
+
+  /** What the back-end must refuse: see broken-commit. This device's own state stays as it is. */
+  async brokenCommit(): Promise<PreparedCommit> {
+    const prepared = await this.commit();
+    return this.#step(async () => {
+      this.#pending = undefined;
+      return { ...prepared, commit: await breakPath(prepared.commit, this.state, this.#suite) };
     });
   }
 

@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import { connect } from "aegis-mls/client";
 import { ServerProcess } from "../../test/support/server-process.ts";
 import { ApplicationServer } from "./application-server.ts";
-import { agree, foundGroup, race, registerEverybody, removeLaptop, survive, talk } from "./story.ts";
+import { agree, foundGroup, race, refuseBroken, registerEverybody, removeLaptop, survive, talk } from "./story.ts";
 import { Transcript } from "./transcript.ts";
 
 const say = new Transcript();
@@ -60,6 +60,8 @@ async function play(): Promise<boolean> {
     await foundGroup(backEnd, application, cast, say);
     say.scene("Two members commit at once");
     await race(application, cast, say);
+    say.scene("A broken commit is refused, and the group goes on");
+    await refuseBroken(application, cast, say);
     say.scene("They talk");
     await talk(application, cast, say);
     say.scene("The server is killed");

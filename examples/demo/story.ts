@@ -47,15 +47,27 @@ export async function race(server: ApplicationServer, { bob, carol }: Cast, say:
     [bob, carol].map(async (racer) => ({ racer, prepared: await server.prepare(racer, {}) })),
   );
   const outcomes = await Promise.all(
-    attempts.map(async ({ racer, prepared }) => ({ racer, conflict: await server.submit(racer, prepared, {}) })),
+    attempts.map(async ({ racer, prepared }) => ({ racer, refused: await server.submit(racer, prepared) })),
   );
-  const [lost, ...others] = outcomes.filter(({ conflict }) => conflict !== undefined);
+  const [lost, ...others] = outcomes.filter(({ refused }) => refused?.reason === "EPOCH_CONFLICT");
   if (lost === undefined || others.length > 0) throw new Error("Not exactly one commit won");
   const loser = lost.racer;
-  const epoch = BigInt(lost.conflict?.details["epoch"] as number | bigint);
+  const epoch = BigInt(lost.refused?.details["epoch"] as number | bigint);
   say.line(loser.device.name, "loses (EPOCH_CONFLICT), catches up from the stream");
   await until("the loser has caught up", () => loser.device.epoch >= epoch);
   await commit(server, loser, {});
+}
+
+/** Carol's device sends a commit that would wedge every member: nobody ever sees it. */
+export async function refuseBroken(server: ApplicationServer, { bob, carol }: Cast, say: Transcript): Promise<void> {
+  say.line(carol.device.name, "commits with a key in its path that nobody vouches for, and signs it");
+  const refused = await server.submit(carol, await carol.device.brokenCommit());
+  const { rule, section } = refused?.details ?? {};
+  if (refused?.reason !== "COMMIT_INVALID" || rule !== "PATH_PARENT_HASH") throw refused ?? new Error("It was taken");
+  say.line("back-end", `refuses it: ${refused.reason}, rule ${rule}, RFC 9420 §${String(section)}`);
+  say.line("back-end", `“${refused.message}”`);
+  await commit(server, bob, {});
+  await commit(server, carol, {});
 }
 
 export async function talk(server: ApplicationServer, cast: Cast, say: Transcript): Promise<void> {
@@ -106,8 +118,8 @@ export async function agree(backEnd: AegisClient, server: ApplicationServer, gro
 }
 
 async function commit(server: ApplicationServer, by: Registered, change: Change) {
-  const conflict = await server.submit(by, await server.prepare(by, change), change);
-  if (conflict !== undefined) throw conflict;
+  const refused = await server.submit(by, await server.prepare(by, change));
+  if (refused !== undefined) throw refused;
   await everybodyAt(server, by.device.epoch);
 }
 

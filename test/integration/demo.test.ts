@@ -20,10 +20,11 @@ async function play(...args: string[]): Promise<{ code: unknown; said: string }>
 }
 
 it(
-  "[G1] [G3] the demo's members agree in the end, on the embedded store",
+  "[G1] [G3] [M2] the demo's members agree in the end, a broken commit refused on the way, on the embedded store",
   async () => {
     const { code, said } = await play();
     expect(code, said).toBe(0);
+    expect(said).toContain("COMMIT_INVALID, rule PATH_PARENT_HASH, RFC 9420 §7.9.2");
     expect(said).toContain("All members agree.");
   },
   patienceMs,
