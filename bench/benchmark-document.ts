@@ -1,9 +1,15 @@
-// docs/BENCHMARKS.md from a run's figures. A figure stands beside the floor of its own run, because the machine
-// is shared and says something else tomorrow.
-import type { IdentityFigures, Measured } from "./identity-run.ts";
+// docs/BENCHMARKS.md: a section a benchmark, each written by its own run and by no other. A figure stands with what
+// its run was: the machine is shared and says something else tomorrow.
+
+export interface BenchResult {
+  /** Of the benchmark's section. */
+  readonly title: string;
+  readonly command: string;
+  /** The section, in Markdown, without its heading. */
+  readonly text: string;
+}
 
 export interface Circumstances {
-  readonly command: string;
   readonly machine: string;
   readonly commit: string;
   readonly date: string;
@@ -11,78 +17,26 @@ export interface Circumstances {
   readonly load: string;
 }
 
-export function benchmarkDocument(runs: readonly IdentityFigures[], at: Circumstances): string {
-  return `# Benchmarks
+const HEAD = `# Benchmarks
 
-Written by \`npm run bench -- --write\`; not by hand. Each figure is of one run, on the machine and the commit named
-here, with the load generator, the server and the store on the same processors. Compare columns and ratios, not
-figures of other days.
+Written by \`npm run bench -- NAME --write\`; not by hand. Each section is of one run, on the machine and the commit that it
+names, with the load generator, the server and the store on the same processors. Compare columns and ratios, not figures
+of other days.
+`;
 
-- Command: \`${at.command}\`
+/** The document with that section anew, behind the others where it was not there before. */
+export function withSection(document: string, { title, command, text }: BenchResult, at: Circumstances): string {
+  const section = `## ${title}
+
+- Command: \`${command}\`
 - Machine: ${at.machine}
 - Load average before the run: ${at.load}
 - Commit: \`${at.commit}\`, ${at.date}
 
-## Identities
-
-Identities with three tags each created over the wire through the SDK (durability \`fsync\`), the server ended by
-kill -9 and started again, every identity found by the tag of its team and by its own tag and read back right. The run
-fails when one is missing or differs.
-
-${table(runs)}
-
-Processor time is user and system time of all the process's threads, for one call. \`identity.validate\` reads and writes
-nothing: it is what the wire, the codec and the dispatch cost. A create reserves the handle, writes the identity,
-holds the handle and indexes four tag entries (three tags and the list of all clients) before it is answered.
+${text.trim()}
 `;
-}
-
-function table(runs: readonly IdentityFigures[]): string {
-  const rows: [string, (run: IdentityFigures) => string][] = [
-    ["identities", ({ count }) => whole(count)],
-    ["sockets, calls in flight", ({ sockets, inFlight }) => `${whole(sockets)}, ${whole(inFlight)}`],
-    [
-      "floor: the store's own durable commits, one of 600 bytes at a time on each of 256 shards",
-      (run) => `${whole(run.storeCommitsPerSecond)}/s`,
-    ],
-    ["floor: `identity.validate`", ({ validate }) => rate(validate)],
-    ["`identity.create`", ({ create }) => rate(create)],
-    ["create against the store's commits", (run) => (run.create.perSecond / run.storeCommitsPerSecond).toFixed(3)],
-    [
-      "create against validate, processor time of the server",
-      ({ create, validate }) => `${(create.serverMicros / validate.serverMicros).toFixed(1)} ×`,
-    ],
-    ["from start to ready, after kill -9", ({ readySeconds }) => `${readySeconds.toFixed(2)} s`],
-    ["`identity.find` by one's own tag", ({ find }) => rate(find)],
-    ["all found by team, 1,000 a page", ({ pagesSeconds }) => `${pagesSeconds.toFixed(1)} s`],
-    ["bytes on disk", (run) => perIdentity(run.diskBytes, run)],
-    ["server's resident memory after creating", (run) => perIdentity(run.memoryAfterCreating, run)],
-    ["server's resident memory after the restart", ({ memoryAfterRestart }) => megabytes(memoryAfterRestart)],
-    [
-      "the store's resident memory",
-      (run) => (run.storeMemory === undefined ? "in the server's" : perIdentity(run.storeMemory, run)),
-    ],
-  ];
-  return [
-    `| | ${runs.map(({ engine }) => engine).join(" | ")} |`,
-    `|---|${runs.map(() => "---:|").join("")}`,
-    ...rows.map(([name, cell]) => `| ${name} | ${runs.map(cell).join(" | ")} |`),
-  ].join("\n");
-}
-
-function rate({ perSecond, serverMicros, storeMicros }: Measured): string {
-  const store = storeMicros === undefined ? "" : ` + ${whole(storeMicros)} of redis-server`;
-  return `${whole(perSecond)}/s, ${whole(serverMicros)}${store} µs`;
-}
-
-function perIdentity(bytes: number, { count }: IdentityFigures): string {
-  return `${megabytes(bytes)}, ${whole(bytes / count)} bytes an identity`;
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1_000_000).toFixed(0)} MB`;
-}
-
-function whole(figure: number): string {
-  return Math.round(figure).toLocaleString("en-US");
+  const sections = document.split(/^(?=## )/m).slice(1);
+  const known = sections.findIndex((found) => found.startsWith(`## ${title}\n`));
+  const all = known < 0 ? [...sections, section] : sections.with(known, section);
+  return [HEAD, ...all].map((part) => `${part.trim()}\n`).join("\n");
 }

@@ -1,0 +1,158 @@
+// The group services as app.ts wires them, on an actor host and the embedded store, without sockets: what one group
+// costs, in the processor and in bytes handed to the store. The clock stands still at the synthetic groups' instant.
+import { randomBytes, randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { ActorHost } from "../../src/actors/actor-host.ts";
+import { machineCatalogue } from "../../src/actors/machine-catalogue.ts";
+import { Ownership } from "../../src/cluster/ownership.ts";
+import { loadConfig } from "../../src/load-config.ts";
+import type { MethodName, Params } from "../../src/protocol/methods.ts";
+import { defaultSettings, type Settings } from "../../src/protocol/schemas/application.ts";
+import { ExternalSenders } from "../../src/services/external-senders.ts";
+import { FullTracking } from "../../src/services/full-tracking.ts";
+import { GroupDirectory } from "../../src/services/group-directory.ts";
+import { GroupFollower } from "../../src/services/group-follower.ts";
+import { GroupInfoChecks } from "../../src/services/group-info-checks.ts";
+import { GroupLifecycleService } from "../../src/services/group-lifecycle-service.ts";
+import { HandshakeService } from "../../src/services/handshake-service.ts";
+import { IdentityProviders } from "../../src/services/identity-provider-choice.ts";
+import { OrderingTracking } from "../../src/services/ordering-tracking.ts";
+import type { Answer } from "../../src/services/request-port.ts";
+import { deriveSecrets } from "../../src/services/secrets.ts";
+import type { ApplicationRequest, ServicePorts } from "../../src/services/service-ports.ts";
+import { TreeWorkers } from "../../src/services/tree-workers.ts";
+import { openLmdbStore } from "../../src/store/lmdb/lmdb-store.ts";
+import type { Operation, Store } from "../../src/store/store.ts";
+import { NOW_MS } from "./synthetic-structs.ts";
+
+const APPLICATION = "11111111-1111-4111-8111-111111111111";
+const TTL_MS = 600_000;
+
+export class GroupServiceWorld {
+  readonly settings: Settings = { ...defaultSettings, strangers: true, externalJoin: "open" };
+  /** All that was handed to the store since it was last emptied. */
+  readonly written: Operation[] = [];
+  readonly workers: TreeWorkers;
+  readonly checks: GroupInfoChecks;
+  readonly #folder: string;
+  readonly #store: Store;
+  readonly #host: ActorHost;
+  readonly #lives: GroupLifecycleService;
+  readonly #handshakes: HandshakeService;
+
+  private constructor(folder: string, store: Store) {
+    this.#folder = folder;
+    this.#store = store;
+    const loaded = loadConfig({ flags: [], environment: {}, readFile: () => "{}" });
+    if (loaded.kind !== "config") throw new Error("the defaults are refused");
+    const { limits } = loaded.config;
+    const counted = countedStore(store, this.written);
+    this.#host = new ActorHost({
+      store: counted,
+      clock: { now: () => NOW_MS },
+      claims: new Ownership({ store: counted, nodeId: "bench", address: "127.0.0.1:1", retryMinMs: 1, retryMaxMs: 20 }),
+      catalogue: machineCatalogue,
+      limits,
+      events: {
+        batchCommitted: () => undefined,
+        shardLost: () => undefined,
+        lineageChanged: () => undefined,
+        shardClaimed: () => undefined,
+        actorFailed: (_, cause) => {
+          throw cause;
+        },
+        actorsLive: () => undefined,
+      },
+      published: () => undefined,
+      purged: () => undefined,
+      proposeRemovals: () => Promise.resolve(),
+      seal: (plain) => plain,
+      open: (sealed) => sealed,
+    });
+    const ports: ServicePorts = {
+      store: counted,
+      actors: this.#host,
+      clock: { now: () => NOW_MS },
+      identityProviders: new IdentityProviders(),
+      newId: randomUUID,
+    };
+    const groups = new GroupDirectory(ports);
+    const follower = new GroupFollower(ports, groups, limits);
+    const senders = new ExternalSenders(ports, deriveSecrets(randomBytes(32).toString("hex")));
+    const full = new FullTracking(ports, groups, follower, senders);
+    this.workers = new TreeWorkers(limits, (error) => {
+      throw error as Error;
+    });
+    this.checks = new GroupInfoChecks(ports, this.workers);
+    this.#lives = new GroupLifecycleService(ports, groups, this.checks, full);
+    const ordering = new OrderingTracking(groups, this.checks);
+    this.#handshakes = new HandshakeService(ports, groups, { full, ordering });
+  }
+
+  static async open(): Promise<GroupServiceWorld> {
+    const folder = await mkdtemp(path.join(tmpdir(), "aegis-groups-"));
+    const store = await openLmdbStore({ path: folder, durability: "fsync", shardCount: 4 });
+    const world = new GroupServiceWorld(folder, store);
+    await world.#host.start();
+    return world;
+  }
+
+  create(params: Params<"group.create">): Promise<Answer> {
+    return this.#lives.create(this.request("group.create", params), params);
+  }
+
+  commit(params: Params<"group.commit">): Promise<Answer> {
+    return this.#handshakes.commit(this.request("group.commit", params), params);
+  }
+
+  request(method: MethodName, params: unknown): ApplicationRequest {
+    return {
+      method,
+      params,
+      principal: { kind: "application", applicationId: APPLICATION, keyId: "bench", scopes: ["group"] },
+      session: "bench",
+      deadline: performance.now() + TTL_MS,
+      signal: new AbortController().signal,
+      applicationId: APPLICATION,
+      settings: this.settings,
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.workers.close();
+    await this.#host.stop();
+    await this.#store.close();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** The store, with what goes into each batch put down in `written`. */
+function countedStore(store: Store, written: Operation[]): Store {
+  return new Proxy(store, {
+    get(target, name) {
+      if (name === "commit") {
+        return (...[shard, fence, sequence, operations]: Parameters<Store["commit"]>) => {
+          written.push(...operations);
+          return target.commit(shard, fence, sequence, operations);
+        };
+      }
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
+/** Bytes of names and values. */
+export function payloadBytes(operations: readonly Operation[]): number {
+  let bytes = 0;
+  for (const operation of operations) {
+    if ("actor" in operation) bytes += operation.actor.length;
+    if ("name" in operation) bytes += operation.name.length;
+    if ("id" in operation) bytes += operation.id.length;
+    if ("bytes" in operation) bytes += operation.bytes.length;
+    if ("entry" in operation) bytes += operation.entry.body.length;
+  }
+  return bytes;
+}
