@@ -1,7 +1,7 @@
 // What following costs, at two sizes: ratios of processor time in one run, and bytes. The whole range is measured by
 // `npm run bench -- follow-commits`.
 import { describe, expect, onTestFinished, test } from "vitest";
-import { COMMIT_KINDS, CommitStream, type CommitKind } from "../support/commit-stream.ts";
+import { COMMIT_KINDS, CommitStream, type CommitKind, type MadeCommit } from "../support/commit-stream.ts";
 import { runPeer } from "../support/follow-peer.ts";
 import { memoryAMember } from "../support/group-memory.ts";
 import { GroupServiceWorld, payloadBytes } from "../support/group-service-world.ts";
@@ -12,6 +12,11 @@ const ROUNDS = 25;
 
 function middle(figures: readonly number[]): number {
   return [...figures].sort((a, b) => a - b)[Math.floor(figures.length / 2)] ?? Number.NaN;
+}
+
+async function* twoRounds(stream: CommitStream): AsyncGenerator<MadeCommit> {
+  yield* stream.round();
+  yield* stream.round();
 }
 
 test("[M9] each kind of commit costs in a group of 1,000 at most 3 times what it costs in one of 10", async () => {
@@ -52,14 +57,13 @@ describe("[M9] what a commit writes", () => {
     const created = await world.create({ groupInfo: group.groupInfoMessage(), ratchetTree, tracking: "full" });
     expect(created.kind).toBe("done");
     const found = new Map<CommitKind, { bytes: number; operations: number }>();
-    for await (const { kind, message, groupInfo, welcomes } of stream.round()) {
+    // Twice: in the first round the group's creation may still have something to write.
+    for await (const { kind, message, groupInfo, welcomes } of twoRounds(stream)) {
       world.written.length = 0;
       const answer = await world.commit({ groupId, commit: message, groupInfo, welcomes: [...welcomes] });
       expect(answer).toMatchObject({ kind: "done" });
       expect(world.written.some((operation) => "name" in operation && operation.name.startsWith("tree/"))).toBe(false);
-      if (!found.has(kind)) {
-        found.set(kind, { bytes: payloadBytes(world.written) - message.length, operations: world.written.length });
-      }
+      found.set(kind, { bytes: payloadBytes(world.written) - message.length, operations: world.written.length });
     }
     return found;
   }
