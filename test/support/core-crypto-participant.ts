@@ -86,7 +86,11 @@ export class CoreCryptoParticipant implements Participant {
   }
 
   async add(others: readonly Participant[]): Promise<void> {
-    const claimed = await claimPackages(this.#client, this.#ciphersuite, others);
+    const claimed = await claimPackages(
+      this.#client,
+      this.#ciphersuite,
+      others.map(({ clientId }) => clientId),
+    );
     const keyPackages = claimed.map((message) => message.slice(MLS_MESSAGE_HEADER_BYTES));
     await this.#process.call("add", { ...this.#here(), keyPackages });
   }

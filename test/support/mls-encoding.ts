@@ -64,6 +64,11 @@ export function vector(bytes: Uint8Array): Uint8Array {
   return Uint8Array.from([...header, ...bytes]);
 }
 
+/** What such a vector holds. */
+export function withoutLength(bytes: Uint8Array): Uint8Array {
+  return bytes.slice((bytes[0] ?? 0) < 64 ? 1 : 2);
+}
+
 export function hexOf(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("hex");
 }

@@ -59,6 +59,11 @@ export class Seat {
     return accepted;
   }
 
+  async propose(proposal: Uint8Array): Promise<void> {
+    await this.#client.group.propose({ groupId: this.groupId, proposal, as: this.#clientId });
+    this.#own.add(keyOf(proposal));
+  }
+
   async send(message: Uint8Array): Promise<void> {
     await this.#client.group.send({ groupId: this.groupId, message, as: this.#clientId });
     this.#own.add(keyOf(message));
@@ -72,13 +77,13 @@ export class Seat {
   }
 }
 
-/** Packages of others, one each, as MLSMessages. @throws Error when the back-end has none of somebody */
+/** Packages of clients, one each, as MLSMessages. @throws Error when the back-end has none of somebody */
 export async function claimPackages(
   client: AegisClient,
   ciphersuite: number,
-  others: readonly Participant[],
+  clientIds: readonly string[],
 ): Promise<Uint8Array[]> {
-  const targets = others.map(({ clientId }) => ({ clientId }));
+  const targets = clientIds.map((clientId) => ({ clientId }));
   const { claimed, failed } = await client.keyPool.claim({ targets, ciphersuites: [ciphersuite] });
   if (failed.length > 0) throw new Error(`not claimed: ${failed.map(({ reason }) => reason).join()}`);
   return claimed.map(({ keyPackage }) => keyPackage);

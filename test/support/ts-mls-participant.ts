@@ -3,9 +3,10 @@
 import { randomBytes } from "node:crypto";
 import { mlsExporter } from "ts-mls";
 import type { AegisClient } from "../../src/client/client.ts";
+import type { GroupEvents } from "../../src/protocol/schemas/events.ts";
 import { createDevice, type Device } from "./devices.ts";
 import type { ClientCiphersuite } from "./mls-client.ts";
-import { vector } from "./mls-encoding.ts";
+import { keyPackageIn, vector, withoutLength } from "./mls-encoding.ts";
 import type { CommitOptions, MlsGroup } from "./mls-group.ts";
 import { claimPackages, EXPORTER, newestWelcome, publishPackages, Seat, type Participant } from "./participant.ts";
 
@@ -59,7 +60,17 @@ export class TsMlsParticipant implements Participant {
   }
 
   async add(others: readonly Participant[]): Promise<void> {
-    await this.#commit({ add: await claimPackages(this.#client, this.#device.mls.ciphersuite, others) });
+    await this.addClients(others.map(({ clientId }) => clientId));
+  }
+
+  async addClients(clientIds: readonly string[]): Promise<void> {
+    await this.#commit({ add: await claimPackages(this.#client, this.#device.mls.ciphersuite, clientIds) });
+  }
+
+  /** Leaves the commit to somebody else. */
+  async proposeAdd(keyPackage: Uint8Array): Promise<void> {
+    const proposal = await this.group.propose({ proposalType: "add", add: keyPackageIn(keyPackage) });
+    await this.#there().propose(proposal);
   }
 
   async remove(other: Participant): Promise<void> {
@@ -101,8 +112,9 @@ export class TsMlsParticipant implements Participant {
   async catchUp(): Promise<string[]> {
     const texts: string[] = [];
     for (const { body } of await this.#there().unread()) {
-      const { message } = body as { readonly message: Uint8Array };
-      const received = await this.group.receive(message);
+      const { message, ...rest } = body as GroupEvents["proposal"];
+      const bySender = rest.sender?.type === "external" ? readingOneSender(this.group) : undefined;
+      const received = await this.group.receive(message).finally(bySender);
       if (received.kind === "application") texts.push(Buffer.from(received.data).toString());
     }
     return texts;
@@ -130,4 +142,19 @@ export class TsMlsParticipant implements Participant {
     if (this.#seat === undefined) throw new Error("no member yet");
     return this.#seat;
   }
+}
+
+/**
+ * ts-mls 1.6.4 reads external_senders as one struct where RFC 9420 §12.1.8.1 has a vector: it is shown the first one
+ * while it looks for a proposal's sender, whose signature does not cover the context. @returns what undoes that
+ */
+function readingOneSender(group: MlsGroup): () => void {
+  const { extensions } = group.state.groupContext;
+  const extension = extensions.find(({ extensionType }) => extensionType === "external_senders");
+  if (extension === undefined) throw new Error("the group has no external sender");
+  const whole = extension.extensionData;
+  extension.extensionData = withoutLength(whole);
+  return () => {
+    extension.extensionData = whole;
+  };
 }
