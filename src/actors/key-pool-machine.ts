@@ -5,14 +5,13 @@ import { refuse } from "../protocol/errors.ts";
 import type { Reason } from "../protocol/reasons.ts";
 import { countClaim, overRate } from "./claim-rate.ts";
 import type { Directory, Effect } from "./effects.ts";
-import type { InboxRetention } from "./inbox.ts";
+import { lowEffects, type LowTerms } from "./key-pool-low.ts";
 import {
   EXPIRY_MARGIN_MS,
   firstUsable,
   keyMark,
   labelFromHex,
   parsePackageName,
-  queuePrefix,
   usedMark,
   type QueuedPackage,
 } from "./key-pool-queues.ts";
@@ -28,12 +27,13 @@ export interface KeyPoolContext {
   readonly generation: number;
   /** When the soonest package stops being usable; 0: no timer is set. */
   readonly expiryAt: number;
-  readonly inboxRetention?: InboxRetention;
+  /** What the expiry of packages is told by: the settings of the last publish or claim. */
+  readonly low?: LowTerms;
 }
 
 export type KeyPoolCommand =
   | PublishCommand
-  | {
+  | (LowTerms & {
       readonly type: "claim";
       /** In the order preferred. */
       readonly ciphersuites: readonly number[];
@@ -42,11 +42,8 @@ export type KeyPoolCommand =
       readonly allowLastResort: boolean;
       readonly identityVersion: number;
       readonly claimsPerHour: number;
-      readonly low: number;
-      readonly target: number;
-      readonly inboxRetention: InboxRetention;
-    }
-  | { readonly type: "remove"; readonly refs: readonly string[] | "all" }
+    })
+  | (LowTerms & { readonly type: "remove"; readonly refs: readonly string[] | "all" })
   | { readonly type: "changeIdentity"; readonly identityVersion: number }
   | { readonly type: "close" }
   | TimerCommand;
@@ -95,17 +92,17 @@ function claimEffects(context: KeyPoolContext, event: Claim, choice: Choice): Ef
     },
     ...countClaim(event.directory, event.requester, event.now),
   ];
-  const label = labelFromHex(labelHex);
   if (lastResort) {
+    const label = labelFromHex(labelHex);
     effects.push(oweToClient(context, event, "keyPool.lastResortUsed", { ciphersuite, label }));
     return effects;
   }
   effects.push({ type: "putMark", name: usedMark(refHex), expiresAt: notAfter });
-  const available = event.directory.count(queuePrefix("once", ciphersuite, labelHex)) - 1;
-  if (available === event.low || (event.low > available && available === 0)) {
-    effects.push(oweToClient(context, event, "keyPool.low", { ciphersuite, label, available, target: event.target }));
-  }
-  return effects;
+  return [...effects, ...lowEffects(context, event, event.directory, [queued.name])];
+}
+
+function lowTerms({ low, target, inboxRetention }: LowTerms): LowTerms {
+  return { low, target, inboxRetention };
 }
 
 /** Packages that go without having been handed out: their keys may come again. */
@@ -165,13 +162,13 @@ const { createMachine } = setup({
         generation: context.generation + 1,
         identityVersion: Math.max(context.identityVersion, event.identityVersion),
         expiryAt,
-        inboxRetention: event.inboxRetention,
+        low: lowTerms(event),
       });
     }),
     claim: enqueueActions(({ context, event, enqueue }) => {
       if (event.type !== "claim") return;
       for (const effect of claimEffects(context, event, choose(context, event))) enqueue.emit(effect);
-      enqueue.assign({ generation: context.generation + 1 });
+      enqueue.assign({ generation: context.generation + 1, low: lowTerms(event) });
     }),
     refuseClaim: emit(({ context, event }): Effect => {
       const choice = event.type === "claim" ? choose(context, event) : undefined;
@@ -181,6 +178,7 @@ const { createMachine } = setup({
       if (event.type !== "remove") return;
       const names = namedBy(event.directory, event.refs);
       for (const effect of dropEffects(names)) enqueue.emit(effect);
+      for (const effect of lowEffects(context, event, event.directory, names)) enqueue.emit(effect);
       enqueue.emit({ type: "reply", value: { removed: names.length } });
       enqueue.assign({ generation: context.generation + 1 });
     }),
@@ -192,10 +190,10 @@ const { createMachine } = setup({
     expire: enqueueActions(({ context, event, enqueue }) => {
       const names = expiredNames(event.directory, event.now);
       for (const effect of dropEffects(names)) enqueue.emit(effect);
-      if (names.length > 0 && context.inboxRetention !== undefined) {
+      if (names.length > 0 && context.low !== undefined) {
         const keyPackageRefs = names.map((name) => Buffer.from(parsePackageName(name).refHex, "hex"));
-        const facts = { inboxRetention: context.inboxRetention };
-        enqueue.emit(oweToClient(context, facts, "keyPool.expired", { keyPackageRefs }));
+        enqueue.emit(oweToClient(context, context.low, "keyPool.expired", { keyPackageRefs }));
+        for (const effect of lowEffects(context, context.low, event.directory, names)) enqueue.emit(effect);
       }
       const gone = new Set(names);
       const expiryAt = soonestEnd(allNames(event.directory).filter((name) => !gone.has(name)));

@@ -34,6 +34,8 @@ export interface PublishCommand {
   readonly reset: boolean;
   /** Packages a queue can hold. */
   readonly queueMax: number;
+  readonly low: number;
+  readonly target: number;
   readonly inboxRetention: InboxRetention;
 }
 

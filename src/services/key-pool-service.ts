@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import type { Outcome } from "../actors/actor-port.ts";
 import type { IdentityContext } from "../actors/identity-machine.ts";
+import type { LowTerms } from "../actors/key-pool-low.ts";
 import type { KeyPoolContext } from "../actors/key-pool-machine.ts";
 import type { OfferedPackage, Rejection } from "../actors/key-pool-publish.ts";
 import { keyMark, labelFromHex, labelToHex, parsePackageName, usableIn, usedMark } from "../actors/key-pool-queues.ts";
@@ -101,7 +102,7 @@ export class KeyPoolService {
     const outcome =
       record === undefined
         ? await refusedUnlessRemembered(this.#ports, request, pool, "CLIENT_NOT_FOUND")
-        : await ask(this.#ports, request, pool, { type: "remove", refs }, true);
+        : await ask(this.#ports, request, pool, { type: "remove", refs, ...lowTerms(request) }, true);
     return outcome.kind === "refused" ? outcome : done(outcome.value as object);
   }
 
@@ -124,7 +125,7 @@ export class KeyPoolService {
       rejected: judged.rejected,
       reset,
       queueMax: request.settings.keyPoolMax,
-      inboxRetention: request.settings.inboxRetention,
+      ...lowTerms(request),
     };
     return ask(this.#ports, request, pool, command, true);
   }
@@ -221,9 +222,7 @@ export class KeyPoolService {
       allowLastResort: params.allowLastResort,
       identityVersion: identity?.identityVersion,
       claimsPerHour: settings.claimsPerHour,
-      low: settings.keyPoolLow,
-      target: settings.keyPoolTarget,
-      inboxRetention: settings.inboxRetention,
+      ...lowTerms(request),
     };
     const outcome =
       identity === undefined
@@ -301,4 +300,9 @@ function failureOf(reason: string): ClaimFailure {
     default:
       return "UNAVAILABLE";
   }
+}
+
+/** When and how a queue is said to be low. */
+function lowTerms({ settings }: ApplicationRequest): LowTerms {
+  return { low: settings.keyPoolLow, target: settings.keyPoolTarget, inboxRetention: settings.inboxRetention };
 }

@@ -187,6 +187,12 @@ describe("what a pool holds", () => {
     });
     expect(removed).toEqual({ removed: 1 });
     expect((await app.client.keyPool.list({ clientId })).keyPackages).toHaveLength(2);
+    await app.client.keyPool.remove({ clientId, all: true });
+    await expect
+      .poll(async () =>
+        (await app.client.stream.read({ kind: "client", id: clientId })).events.map(([, , type]) => type),
+      )
+      .toEqual(["keyPool.low"]);
     for (const { reason } of await Promise.all([
       refusal(app.client.keyPool.list({ clientId: unknown })),
       refusal(app.client.keyPool.remove({ clientId: unknown, all: true })),
@@ -248,6 +254,9 @@ describe("what a pool holds", () => {
     };
     const refs = [...published.accepted, ...late.accepted].map(hexOf).sort();
     await expect.poll(async () => (await expired()).sort(), { timeout: 10_000 }).toEqual(refs);
+    const { events } = await app.client.stream.read({ kind: "client", id: clientId });
+    const low = events.filter(([, , type]) => type === "keyPool.low").map(([, , , body]) => body);
+    expect(low).toMatchObject([{ ciphersuite: 1, label: "", available: 0 }]);
     expect((await app.client.keyPool.list({ clientId })).keyPackages).toEqual([]);
   });
 });

@@ -52,9 +52,17 @@ export function publish(packages: readonly OfferedPackage[], more: Partial<Publi
     rejected: [],
     reset: false,
     queueMax: 500,
+    low: 0,
+    target: 100,
     inboxRetention: RETENTION,
     ...more,
   };
+}
+
+export type Remove = Extract<KeyPoolCommand, { type: "remove" }>;
+
+export function remove(refs: Remove["refs"], more: Partial<Remove> = {}): Remove {
+  return { type: "remove", refs, low: 0, target: 100, inboxRetention: RETENTION, ...more };
 }
 
 export type Claim = Extract<KeyPoolCommand, { type: "claim" }>;

@@ -3,7 +3,7 @@ import type { KeyPoolCommand } from "../../src/actors/key-pool-machine.ts";
 import { EXPIRY_MARGIN_MS, keyMark, packageName, usedMark } from "../../src/actors/key-pool-queues.ts";
 import { machineCatalogue } from "../../src/actors/machine-catalogue.ts";
 import type { OfferedPackage } from "../../src/actors/key-pool-publish.ts";
-import { claim, HOUR_MS, offered, publish } from "../support/actor-commands.ts";
+import { claim, HOUR_MS, offered, publish, remove } from "../support/actor-commands.ts";
 import { address } from "../support/actor-world.ts";
 import { Bench, describeMachine, NOW } from "../support/machine-bench.ts";
 
@@ -260,7 +260,7 @@ describeMachine<State, KeyPoolCommand["type"]>({
     },
     {
       in: "open",
-      send: { type: "remove", refs: [first.refHex, "00"] } as { type: string },
+      send: remove([first.refHex, "00"]),
       first: [filled],
       emits: [...dropped("once", first), { type: "reply", value: { removed: 1 } }],
     },
@@ -268,14 +268,40 @@ describeMachine<State, KeyPoolCommand["type"]>({
       in: "open",
       when: "all",
       first: [filled],
-      send: { type: "remove", refs: "all" } as { type: string },
+      send: remove("all"),
       emits: [
         ...dropped("once", first),
         ...dropped("once", second),
         ...dropped("last", last),
+        event("keyPool.low", { ciphersuite: 1, label: "", available: 0, target: 100 }),
         { type: "reply", value: { removed: 3 } },
       ],
       context: { generation: 2 },
+    },
+    {
+      in: "open",
+      when: "down to the mark",
+      first: [filled],
+      send: remove([first.refHex], { low: 1 }),
+      emits: [
+        ...dropped("once", first),
+        event("keyPool.low", { ciphersuite: 1, label: "", available: 1, target: 100 }),
+        { type: "reply", value: { removed: 1 } },
+      ],
+    },
+    {
+      in: "open",
+      when: "below the mark, where it was before",
+      first: [filled],
+      send: remove([first.refHex], { low: 2 }),
+      emits: [...dropped("once", first), { type: "reply", value: { removed: 1 } }],
+    },
+    {
+      in: "open",
+      when: "the last resort alone",
+      first: [publish([last], { low: 5 })],
+      send: remove("all", { low: 5 }),
+      emits: [...dropped("last", last), { type: "reply", value: { removed: 1 } }],
     },
     {
       in: "open",
@@ -303,11 +329,30 @@ describeMachine<State, KeyPoolCommand["type"]>({
         { type: "setTimer", at: second.notAfter - EXPIRY_MARGIN_MS },
       ],
     },
+    {
+      in: "open",
+      when: "one of each of two queues expired, past the mark of one",
+      first: [
+        publish([offered(1, NOW + EXPIRY_MARGIN_MS), second, offered(3, later), offered(4, NOW, { ciphersuite: 2 })], {
+          low: 2,
+          target: 7,
+        }),
+      ],
+      send: timer,
+      emits: [
+        ...dropped("once", offered(1, NOW + EXPIRY_MARGIN_MS)),
+        ...dropped("once", offered(4, NOW, { ciphersuite: 2 })),
+        { type: "tell" },
+        event("keyPool.low", { ciphersuite: 1, label: "", available: 2, target: 7 }),
+        event("keyPool.low", { ciphersuite: 2, label: "", available: 0, target: 7 }),
+        { type: "setTimer" },
+      ],
+    },
     { in: "open", when: "another timer", first: [filled], send: { type: "timer", name: "x" } as { type: string } },
 
     { in: "closed", send: publish([first]), refused: "CLIENT_NOT_FOUND" },
     { in: "closed", send: claim(), refused: "CLIENT_NOT_FOUND" },
-    { in: "closed", send: { type: "remove", refs: "all" } as { type: string }, refused: "CLIENT_NOT_FOUND" },
+    { in: "closed", send: remove("all"), refused: "CLIENT_NOT_FOUND" },
     {
       in: "closed",
       send: { type: "changeIdentity", identityVersion: 9 } as { type: string },
