@@ -12,6 +12,8 @@ import { TsMlsParticipant } from "../support/ts-mls-participant.ts";
 /** Of 1–7, those that core-crypto 10.3 has. */
 const CIPHERSUITES = [1, 2, 3, 5, 7] as const;
 type Ciphersuite = (typeof CIPHERSUITES)[number];
+/** Larger curves, on which WebAssembly takes its time: a shorter story, once. */
+const SLOW: readonly Ciphersuite[] = [5, 7];
 
 let server: ServerProcess;
 let coreCrypto: CoreCryptoProcess;
@@ -76,7 +78,8 @@ async function live(ciphersuite: Ciphersuite, founder: Participant): Promise<voi
     await everybodyReads(members, member);
     await agree(groupId, members);
   }
-  for (const by of guests) {
+  const adders = SLOW.includes(ciphersuite) ? guests.slice(0, 1) : guests;
+  for (const by of adders) {
     const added = [await onCoreCrypto(ciphersuite), await onTsMls(ciphersuite)];
     for (const one of added) {
       await one.publish();
@@ -84,10 +87,14 @@ async function live(ciphersuite: Ciphersuite, founder: Participant): Promise<voi
       await everybodyReads(members, by);
       await one.joinFromInbox();
       members.push(one);
-      // Clears the lists of unmerged leaves: ts-mls joins no tree where they differ, as they may (docs/INTEROP.md).
-      await by.update();
-      await everybodyReads(members, by);
       await agree(groupId, members);
+      // Its Add has no path. ts-mls joins no tree where lists of unmerged leaves differ, as they may
+      // (docs/INTEROP.md): this clears them.
+      if (by instanceof TsMlsParticipant) {
+        await by.update();
+        await everybodyReads(members, by);
+        await agree(groupId, members);
+      }
     }
     const gone = added[by === guests[0] ? 0 : 1] as Participant;
     await by.remove(gone);
@@ -109,10 +116,12 @@ async function live(ciphersuite: Ciphersuite, founder: Participant): Promise<voi
 }
 
 describe("ts-mls and core-crypto in one group", () => {
-  // On the larger curves WebAssembly is slow: one founder is enough there.
-  test.each([1, 2, 3] as const)("that ts-mls founded, suite %i", async (ciphersuite) => {
-    await live(ciphersuite, await onTsMls(ciphersuite));
-  });
+  test.each(CIPHERSUITES.filter((ciphersuite) => !SLOW.includes(ciphersuite)))(
+    "that ts-mls founded, suite %i",
+    async (ciphersuite) => {
+      await live(ciphersuite, await onTsMls(ciphersuite));
+    },
+  );
 
   test.each(CIPHERSUITES)("that core-crypto founded, suite %i", async (ciphersuite) => {
     await live(ciphersuite, await onCoreCrypto(ciphersuite));
