@@ -25,6 +25,7 @@ import { HandshakeService } from "./services/handshake-service.ts";
 import { IdentityProviders } from "./services/identity-provider-choice.ts";
 import { IdentityService } from "./services/identity-service.ts";
 import { KeyPoolService } from "./services/key-pool-service.ts";
+import { InboxReader } from "./services/inbox-reader.ts";
 import { OrderingTracking } from "./services/ordering-tracking.ts";
 import { Removals } from "./services/removals.ts";
 import { deriveSecrets } from "./services/secrets.ts";
@@ -108,7 +109,7 @@ async function serve(options: AppOptions, store: Store): Promise<App> {
   const clock = new StoreClock(store, CLOCK_RESYNC_MS);
   await clock.start();
   const delivery = new Delivery({
-    store,
+    store: new InboxReader(store),
     shardOf: (actor) => shardOf(actor, store.shardCount),
     limits: config.limits,
     events: telemetry,

@@ -10,6 +10,7 @@ import {
   putLeaf,
   putMember,
   removalEffects,
+  sharedWelcomeEffects,
   tellMembership,
 } from "./group-membership.ts";
 import { effective } from "./group-settings.ts";
@@ -98,6 +99,7 @@ export function commit(context: GroupContext, command: SubmitCommitCommand & Tur
       expiresAt: now + groupRetention.ms,
     },
     ...command.directory.list("proposal/").map((name): Effect => ({ type: "deletePart", name })),
+    ...sharedWelcomeEffects(context, command),
     ...membershipEffects(context, command, epoch, offset),
   ];
   if (command.groupInfo !== undefined) {
@@ -136,7 +138,7 @@ function keptTrees(
   epoch: string,
   offset: number,
 ): { readonly trees: readonly KeptTree[]; readonly effects: readonly Effect[] } {
-  const welcomed = added.some(({ welcome }) => welcome !== undefined);
+  const welcomed = added.some(({ welcome, shared }) => welcome !== undefined || shared !== undefined);
   const keepUntil = now + governed.inboxRetention.ms;
   if (full === undefined) return treeEffects(context.trees, epoch, tree, welcomed, keepUntil);
   const kept =

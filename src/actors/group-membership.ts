@@ -6,6 +6,7 @@ import {
   leafPart,
   memberPart,
   removalPart,
+  sharedWelcomeMark,
   type FollowedState,
   type GroupContext,
   type OwnedLeaf,
@@ -20,6 +21,8 @@ export function membersAfter(context: GroupContext, command: SubmitCommitCommand
   const joined = command.added.length - (command.resync ? 1 : 0);
   return Math.max(context.members + joined - command.removed.length, 0);
 }
+
+const WELCOME_LATE_MS = 86_400_000;
 
 export function membershipEffects(
   context: GroupContext,
@@ -36,14 +39,37 @@ export function membershipEffects(
     const event = { type: "removed", body: { groupId, epoch: BigInt(epoch) } };
     effects.push(tellMembership(context, command, context.groupId, clientId, false, event));
   }
-  for (const { clientId, keyPackageRef, welcome } of added) {
+  for (const { clientId, keyPackageRef, welcome, shared } of added) {
     const leaf = command.full?.entered.find((owned) => owned.clientId === clientId)?.leaf;
     effects.push(putMember(clientId, epoch, leaf));
-    const body = { groupId, epoch: BigInt(epoch), welcome, keyPackageRef, after: { lineage, offset }, treeBytes };
-    const event = welcome === undefined ? undefined : { type: "welcome", body };
+    const whose =
+      shared === undefined
+        ? { welcome }
+        : { secrets: shared.secrets, sharedWelcome: sharedWelcomeMark(command.digest, shared.of) };
+    const body = { groupId, epoch: BigInt(epoch), ...whose, keyPackageRef, after: { lineage, offset }, treeBytes };
+    const event = welcome === undefined && shared === undefined ? undefined : { type: "welcome", body };
     effects.push(tellMembership(context, command, context.groupId, clientId, true, event));
   }
   return effects;
+}
+
+/**
+ * Kept as marks: they stay when the group is deleted, and go by themselves once no inbox may refer to them. A message
+ * to an inbox may arrive late.
+ */
+export function sharedWelcomeEffects(
+  { ciphersuite }: GroupContext,
+  { sharedWelcomes, digest, governed, now }: SubmitCommitCommand & TurnFacts,
+): Effect[] {
+  const expiresAt = now + governed.inboxRetention.ms + WELCOME_LATE_MS;
+  return (sharedWelcomes ?? []).map(({ of, encryptedGroupInfo }) => {
+    return {
+      type: "putMark",
+      name: sharedWelcomeMark(digest, of),
+      bytes: encode({ ciphersuite, encryptedGroupInfo }),
+      expiresAt,
+    };
+  });
 }
 
 export function leafEffects(full: FollowedState | undefined): Effect[] {

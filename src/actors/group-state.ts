@@ -67,8 +67,13 @@ export interface SubmitCommitCommand {
   readonly added: readonly {
     readonly clientId: string;
     readonly keyPackageRef?: Uint8Array;
+    /** A whole Welcome for this client alone. */
     readonly welcome?: Uint8Array;
+    /** This client's EncryptedGroupSecrets, and which of `sharedWelcomes` has the rest. */
+    readonly shared?: { readonly of: number; readonly secrets: Uint8Array };
   }[];
+  /** What Welcomes for several clients have in common. */
+  readonly sharedWelcomes?: readonly { readonly of: number; readonly encryptedGroupInfo: Uint8Array }[];
   readonly removed: readonly string[];
   /** Refs of the packages whose Welcome goes back to the caller, for a repeated answer. */
   readonly undelivered: readonly Uint8Array[];
@@ -146,6 +151,11 @@ export function memberPart(clientId: string): string {
 /** Mark that tells which commit began an epoch, and where it stands in the log. */
 export function epochMark(epoch: string): string {
   return `epoch/${epoch.padStart(20, "0")}`;
+}
+
+/** Mark that holds what the clients of one of a commit's Welcomes have in common. */
+export function sharedWelcomeMark(commitDigest: string, of: number): string {
+  return `welcome/${commitDigest}/${String(of)}`;
 }
 
 export function positionOf(context: GroupContext, lineage: string): { lineage: string; offset: number } {

@@ -8,13 +8,11 @@ import { isCiphersuite, suiteOf, type Ciphersuite } from "./suites.ts";
 
 export interface Welcome {
   readonly ciphersuite: Ciphersuite;
-  readonly secrets: readonly { readonly keyPackageRef: Uint8Array }[];
+  readonly secrets: readonly EncryptedGroupSecrets[];
   readonly encryptedGroupInfo: Uint8Array;
-  /** A whole MLSMessage with that recipient's secrets only; undefined when it addresses no such package. */
-  forRecipient(keyPackageRef: Uint8Array): Uint8Array | undefined;
 }
 
-interface EncryptedGroupSecrets {
+export interface EncryptedGroupSecrets {
   readonly keyPackageRef: Uint8Array;
   /** The struct as it came. */
   readonly bytes: Uint8Array;
@@ -32,20 +30,7 @@ export function readWelcomeStruct(reader: Reader): Welcome {
   const { hashLength } = suiteOf(ciphersuite);
   const secrets = readVector(reader, SECRETS_MAX, (element) => readSecrets(element, hashLength));
   const encryptedGroupInfo = reader.opaque();
-  const byRef = new Map(secrets.map(({ keyPackageRef, bytes }) => [hexOf(keyPackageRef), bytes]));
-  return {
-    ciphersuite,
-    secrets: secrets.map(({ keyPackageRef }) => ({ keyPackageRef })),
-    encryptedGroupInfo,
-    forRecipient: (ref) => {
-      const own = byRef.get(hexOf(ref));
-      return own && encodeWelcome(ciphersuite, own, encryptedGroupInfo);
-    },
-  };
-}
-
-function hexOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("hex");
+  return { ciphersuite, secrets, encryptedGroupInfo };
 }
 
 function readSecrets(reader: Reader, hashLength: number): EncryptedGroupSecrets {
@@ -57,7 +42,8 @@ function readSecrets(reader: Reader, hashLength: number): EncryptedGroupSecrets 
   return { keyPackageRef, bytes: reader.since(start) };
 }
 
-function encodeWelcome(ciphersuite: Ciphersuite, secrets: Uint8Array, encryptedGroupInfo: Uint8Array): Uint8Array {
+/** A whole MLSMessage with one recipient's EncryptedGroupSecrets. */
+export function welcomeFor(ciphersuite: number, secrets: Uint8Array, encryptedGroupInfo: Uint8Array): Uint8Array {
   const body = new Writer(secrets.length + encryptedGroupInfo.length + 16)
     .u16(ciphersuite)
     .opaque(secrets)

@@ -2,6 +2,7 @@
 // while its stream is current and there is credit, else the stream is behind and is read from the store.
 // Never skips, doubles or reorders an offset of a stream, whatever the order of news and reads (G5).
 import type { ActorKey, StreamEntry, StreamHead } from "../store/store.ts";
+import { isIncomplete } from "./inbox-reader.ts";
 import type { StreamPosition } from "./stream-directory.ts";
 
 export type ResetReason = "TRIMMED" | "LINEAGE_CHANGED" | "CLOSED";
@@ -184,7 +185,7 @@ export class DeliverySubscription {
       if (entry.offset <= stream.known) continue;
       const isNext = stream.cursor === stream.known && entry.offset === stream.cursor + 1;
       stream.known = entry.offset;
-      if (isNext && !stream.reading && this.#mayPassBy()) {
+      if (isNext && !stream.reading && this.#mayPassBy() && !isIncomplete(entry)) {
         [count, bytes] = [count + 1, bytes + entry.body.length];
         this.#send(stream, entry);
       }

@@ -1,7 +1,7 @@
 // Judges what `full` tracking can: a commit or proposal against the group's public state (PROTOCOL M2–M7),
 // whose each leaf is (M5), and what comes beside a commit. Off the turn; the group's actor compares again.
 import type { Refused } from "../actors/actor-port.ts";
-import { type FollowedState, type GroupContext, type Sender, type SubmitCommitCommand } from "../actors/group-state.ts";
+import { type FollowedState, type GroupContext, type Sender } from "../actors/group-state.ts";
 import { effective } from "../actors/group-settings.ts";
 import type { NewSnapshot } from "../actors/group-trees.ts";
 import {
@@ -24,11 +24,12 @@ import { readWelcome, type Welcome } from "../mls/welcome.ts";
 import { decode } from "../protocol/codec.ts";
 import type { Params } from "../protocol/methods.ts";
 import type { Reason } from "../protocol/reasons.ts";
-import { broken, malformedBytes, splitWelcomes } from "./group-checks.ts";
+import { broken, malformedBytes } from "./group-checks.ts";
 import type { ExternalSenders } from "./external-senders.ts";
 import type { GroupDirectory, GroupHead } from "./group-directory.ts";
 import type { GroupFollower } from "./group-follower.ts";
 import { LeafClients, type EnteringLeaf, type JudgedClients } from "./leaf-clients.ts";
+import { splitWelcomes, welcomesToInboxes, wholeWelcomes, type AddressedWelcome } from "./split-welcomes.ts";
 import { pause, placeOf, refused, type ApplicationRequest, type ServicePorts } from "./service-ports.ts";
 import type { JudgedCommit, JudgedProposal, Tracking } from "./tracking.ts";
 
@@ -131,14 +132,16 @@ export class FullTracking implements Tracking {
   ): JudgedCommit | Refused {
     const welcomes = splitWelcomes(params.welcomes, context.ciphersuite);
     if (welcomes.kind === "refused") return welcomes;
-    const added: SubmitCommitCommand["added"][number][] = [];
-    const undelivered: JudgedCommit["undelivered"][number][] = [];
+    const recipients: { clientId: string; addressed: AddressedWelcome | undefined }[] = [];
+    const strangers: AddressedWelcome[] = [];
     for (const { clientId, keyPackageRef } of entered) {
       const addressed =
         keyPackageRef === undefined ? undefined : welcomes.byRef.get(Buffer.from(keyPackageRef).toString("hex"));
-      if (clientId === undefined) undelivered.push(...(addressed === undefined ? [] : [addressed]));
-      else added.push(addressed === undefined ? { clientId } : { clientId, ...addressed });
+      if (clientId !== undefined) recipients.push({ clientId, addressed });
+      else if (addressed !== undefined) strangers.push(addressed);
     }
+    const undelivered = wholeWelcomes(welcomes, strangers);
+    if (undelivered.kind === "refused") return undelivered;
     const client = committer === undefined ? {} : { clientId: committer };
     return {
       kind: "judged",
@@ -146,12 +149,12 @@ export class FullTracking implements Tracking {
       command: {
         external: facts.external,
         resync: facts.resynced !== undefined,
-        added,
+        ...welcomesToInboxes(welcomes, recipients),
         removed,
         ...(params.groupInfo === undefined ? {} : { groupInfo: params.groupInfo }),
         full: followedState(context, group, facts, entered),
       },
-      undelivered,
+      undelivered: undelivered.welcomes,
       accepted: () => {
         this.#follower.moved(request.applicationId, context.id, group);
       },

@@ -7,7 +7,7 @@ import { equalBytes } from "../mls/suites.ts";
 import { refuse, type Refusal } from "../protocol/errors.ts";
 import type { Params } from "../protocol/methods.ts";
 import type { Reason } from "../protocol/reasons.ts";
-import { broken, malformedBytes, splitWelcomes } from "./group-checks.ts";
+import { broken, malformedBytes } from "./group-checks.ts";
 import type { GroupDirectory, GroupHead } from "./group-directory.ts";
 import type { Answer } from "./request-port.ts";
 import {
@@ -18,6 +18,7 @@ import {
   type ApplicationRequest,
   type ServicePorts,
 } from "./service-ports.ts";
+import { splitWelcomes, wholeWelcomes } from "./split-welcomes.ts";
 import type { JudgedCommit, Tracking } from "./tracking.ts";
 
 type CommitParams = Params<"group.commit">;
@@ -164,8 +165,9 @@ export class HandshakeService {
     const head = await this.#groups.head(request.applicationId, params.groupId);
     const welcomes = splitWelcomes(params.welcomes, head?.context.ciphersuite ?? 0);
     if (refs.length === 0 || welcomes.kind === "refused") return {};
-    const undelivered = refs.flatMap((ref) => welcomes.byRef.get(Buffer.from(ref).toString("hex")) ?? []);
-    return undelivered.length === 0 ? {} : { undelivered };
+    const addressed = refs.flatMap((ref) => welcomes.byRef.get(Buffer.from(ref).toString("hex")) ?? []);
+    const undelivered = wholeWelcomes(welcomes, addressed);
+    return undelivered.kind === "refused" || addressed.length === 0 ? {} : { undelivered: undelivered.welcomes };
   }
 }
 

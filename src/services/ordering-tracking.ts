@@ -1,21 +1,27 @@
 // `ordering` tracking: the application tells who is added and removed; handshakes may be PrivateMessages.
 // Checks shape, sender as far as it can be seen, GroupInfo and tree when given (PROTOCOL §4).
 import type { Refused } from "../actors/actor-port.ts";
-import type { Sender, SubmitCommitCommand } from "../actors/group-state.ts";
+import type { Sender } from "../actors/group-state.ts";
 import { proposalRef, type GroupMessage, type Sender as MlsSender } from "../mls/framing.ts";
 import { equalBytes, isCiphersuite } from "../mls/suites.ts";
 import type { Params } from "../protocol/methods.ts";
-import { broken, splitWelcomes } from "./group-checks.ts";
+import { broken } from "./group-checks.ts";
 import type { GroupDirectory, GroupHead } from "./group-directory.ts";
 import type { CheckedGroupInfo, GroupInfoChecks } from "./group-info-checks.ts";
 import { refused, type ApplicationRequest } from "./service-ports.ts";
+import {
+  splitWelcomes,
+  welcomesToInboxes,
+  wholeWelcomes,
+  type AddressedWelcome,
+  type WelcomesToInboxes,
+} from "./split-welcomes.ts";
 import type { JudgedCommit, JudgedProposal, Tracking } from "./tracking.ts";
 
 type CommitParams = Params<"group.commit">;
 
-interface Recipients {
+interface Recipients extends WelcomesToInboxes {
   readonly kind: "recipients";
-  readonly added: SubmitCommitCommand["added"];
   readonly undelivered: JudgedCommit["undelivered"];
 }
 
@@ -53,6 +59,7 @@ export class OrderingTracking implements Tracking {
       external: sender?.type === "newMember",
       resync: joiner !== undefined && (await this.#groups.isMember(applicationId, params.groupId, joiner)),
       added: joiner === undefined ? recipients.added : [...recipients.added, { clientId: joiner }],
+      sharedWelcomes: recipients.sharedWelcomes,
       removed: params.removed ?? [],
       ...(params.groupInfo === undefined ? {} : { groupInfo: params.groupInfo }),
       ...(info?.tree === undefined ? {} : { tree: info.tree.stored }),
@@ -116,7 +123,7 @@ export class OrderingTracking implements Tracking {
     const welcomes = splitWelcomes(params.welcomes, context.ciphersuite);
     if (welcomes.kind === "refused") return welcomes;
     const left = new Map(welcomes.byRef);
-    const added: SubmitCommitCommand["added"][number][] = [];
+    const recipients: { clientId: string; addressed: AddressedWelcome }[] = [];
     const named = params.added ?? [];
     const known = await this.#groups.identities(
       request.applicationId,
@@ -130,9 +137,12 @@ export class OrderingTracking implements Tracking {
         return broken("WELCOME_MISMATCH", "WELCOME_MISSING", "12.4.1", "no Welcome addresses an added key package");
       }
       left.delete(ref);
-      added.push({ clientId, keyPackageRef, welcome: addressed.welcome });
+      recipients.push({ clientId, addressed });
     }
-    return { kind: "recipients", added, undelivered: [...left.values()] };
+    const undelivered = wholeWelcomes(welcomes, [...left.values()]);
+    if (undelivered.kind === "refused") return undelivered;
+    const toInboxes = welcomesToInboxes(welcomes, recipients);
+    return { kind: "recipients", ...toInboxes, undelivered: undelivered.welcomes };
   }
 
   /** The sender as far as it can be known, and that `as` owns its leaf. */

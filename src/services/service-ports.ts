@@ -141,6 +141,12 @@ export function groupActorId(groupId: Uint8Array): string {
   return `x${createHash("sha256").update(groupId).digest("hex")}`;
 }
 
+/** A group of the same application as `neighbour`. */
+export function groupActorKeyOf(neighbour: ActorKey, groupId: Uint8Array): ActorKey {
+  const applicationId = neighbour.slice(0, neighbour.indexOf("/"));
+  return actorKey({ applicationId, kind: "group", id: groupActorId(groupId) });
+}
+
 /** An opaque cursor: where a listing goes on. The kind keeps one method's cursors from another's. */
 export function makeCursor(kind: string, after: string): string {
   return Buffer.from(`${kind}:${after}`, "utf8").toString("base64url");

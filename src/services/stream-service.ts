@@ -7,6 +7,7 @@ import { decode } from "../protocol/codec.ts";
 import type { Params } from "../protocol/methods.ts";
 import { StoreUnavailable, type ActorKey } from "../store/store.ts";
 import type { GroupDirectory } from "./group-directory.ts";
+import { InboxReader } from "./inbox-reader.ts";
 import type { Answer } from "./request-port.ts";
 import {
   ask,
@@ -40,10 +41,12 @@ interface Bounds {
 export class StreamService implements StreamDirectory {
   readonly #ports: ServicePorts;
   readonly #groups: GroupDirectory;
+  readonly #inboxes: InboxReader;
 
   constructor(ports: ServicePorts, groups: GroupDirectory) {
     this.#ports = ports;
     this.#groups = groups;
+    this.#inboxes = new InboxReader(ports.store);
   }
 
   actorOf(applicationId: string, name: StreamName): ActorKey {
@@ -100,14 +103,16 @@ export class StreamService implements StreamDirectory {
     if (resolved.kind === "refused") return resolved;
     const { shard, actor } = placeOf(this.#ports.store, addressOf(request.applicationId, name));
     const query = { after: resolved.from, limit: params.limit, bytesMax: READ_BYTES_MAX };
-    const { entries, head, lineage } = await this.#ports.store.readStream(shard, actor, query);
-    const offset = entries.at(-1)?.offset ?? resolved.from;
+    const { entries, head, lineage } = await this.#inboxes.readStream(shard, actor, query);
+    const offset = entries.at(-1)?.offset ?? Math.max(resolved.from, head.first - 1);
+    // Events that went between the two looks at the stream.
+    const trimmed = resolved.recovered && (entries[0]?.offset ?? head.first) > resolved.from + 1;
     return done({
       events: entries.map((entry) => [entry.offset, entry.time, entry.type, decode(entry.body)]),
       position: { lineage, offset },
       more: offset < head.last,
-      recovered: resolved.recovered,
-      ...(resolved.reason === undefined ? {} : { reason: resolved.reason }),
+      recovered: resolved.recovered && !trimmed,
+      ...(trimmed ? { reason: "TRIMMED" } : resolved.reason === undefined ? {} : { reason: resolved.reason }),
     });
   }
 

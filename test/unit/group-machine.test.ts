@@ -122,6 +122,31 @@ describeMachine<State, GroupCommand["type"]>({
     },
     {
       in: "active",
+      when: "with one Welcome for two: what they have in common is written once, and stays for a while",
+      send: submitCommit(0, {
+        digest: "d",
+        added: ["c1", "c2"].map((clientId, n) => ({ clientId, shared: { of: 0, secrets: bytes(n + 1) } })),
+        sharedWelcomes: [{ of: 0, encryptedGroupInfo: bytes(30) }],
+      }),
+      emits: [
+        logged(1, "commit", { epoch: 1n, added: ["c1", "c2"] }),
+        { type: "putMark" },
+        {
+          type: "putMark",
+          name: "welcome/d/0",
+        },
+        ...["c1", "c2"].flatMap((clientId, n) => [
+          { type: "putPart", name: `member/${clientId}` },
+          toClient(clientId, {
+            event: { type: "welcome", body: { secrets: bytes(n + 1), sharedWelcome: "welcome/d/0" } },
+          }),
+        ]),
+        { type: "putPart", name: "groupInfo" },
+        began(1, 1),
+      ],
+    },
+    {
+      in: "active",
       when: "with who comes and who goes",
       first: [propose()],
       send: submitCommit(0, {

@@ -7,7 +7,7 @@ import { readGroupInfo, verifyGroupInfoSignature } from "../../src/mls/group-inf
 import { encodeRatchetTree, readRatchetTree } from "../../src/mls/ratchet-tree.ts";
 import { equalBytes } from "../../src/mls/suites.ts";
 import { validateTreeStructure } from "../../src/mls/tree/validate-tree.ts";
-import { readWelcome } from "../../src/mls/welcome.ts";
+import { readWelcome, welcomeFor } from "../../src/mls/welcome.ts";
 import { MlsClient, type ClientCiphersuite } from "../support/mls-client.ts";
 
 const SUITES = [
@@ -68,8 +68,10 @@ describe.each(SUITES)("a ts-mls group of suite $ciphersuite ($crypto crypto)", (
     const welcome = valueOf(readWelcome(add.welcome as Uint8Array));
     expect(welcome.secrets.map(({ keyPackageRef }) => keyPackageRef)).toEqual([bobPackage.ref, carolPackage.ref]);
     add.accept();
-    const bobGroup = await bob.joinFromWelcome(welcome.forRecipient(bobPackage.ref) as Uint8Array, add.ratchetTree);
-    const carolWelcome = welcome.forRecipient(carolPackage.ref) as Uint8Array;
+    const [bobWelcome, carolWelcome] = welcome.secrets.map(({ bytes }) =>
+      welcomeFor(welcome.ciphersuite, bytes, welcome.encryptedGroupInfo),
+    ) as [Uint8Array, Uint8Array];
+    const bobGroup = await bob.joinFromWelcome(bobWelcome, add.ratchetTree);
     await expect(bob.joinFromWelcome(carolWelcome, add.ratchetTree)).rejects.toThrow("addresses none");
     const carolGroup = await carol.joinFromWelcome(carolWelcome, add.ratchetTree);
     expect(bobGroup.epochAuthenticator).toEqual(aliceGroup.epochAuthenticator);

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { splitWelcomes } from "../../src/services/group-checks.ts";
+import { splitWelcomes, welcomesToInboxes, wholeWelcomes } from "../../src/services/split-welcomes.ts";
 
 /** The variable-length header of RFC 9420 §2.1.2, as short as it must be. */
 function vector(bytes: Uint8Array): Buffer {
@@ -31,13 +31,31 @@ it("[M4] each recipient gets its own secrets and the group info", () => {
   expect(split.kind === "welcomes" && [...split.byRef.keys()]).toEqual([0, 1, 2].map((n) => refOf(n).toString("hex")));
 });
 
-it("[G10] a Welcome that would be copied more often than memory holds is refused before the first copy", () => {
+it("what several inboxes have in common is given once; a Welcome for one inbox is whole", () => {
+  const split = splitWelcomes([welcome(3, 10)], 1);
+  if (split.kind === "refused") throw new Error("refused");
+  const recipients = [...split.byRef.values()].map((addressed, n) => ({ clientId: `c${String(n)}`, addressed }));
+  const { added, sharedWelcomes } = welcomesToInboxes(split, recipients);
+  expect(sharedWelcomes).toEqual([{ of: 0, encryptedGroupInfo: new Uint8Array(10).fill(1) }]);
+  expect(added.map((one) => "shared" in one && !("welcome" in one))).toEqual([true, true, true]);
+  const alone = welcomesToInboxes(split, recipients.slice(0, 1));
+  expect(alone.sharedWelcomes).toEqual([]);
+  const whole = wholeWelcomes(split, [...split.byRef.values()].slice(0, 1));
+  expect(whole.kind === "whole" && alone.added[0]).toEqual({
+    clientId: "c0",
+    ...(whole.kind === "whole" ? whole.welcomes[0] : {}),
+  });
+});
+
+it("[G10] Welcomes that would be copied more often than memory holds are refused before the first copy", () => {
   const bytes = welcome(50_000, 2 * 1024 * 1024);
   expect(bytes.length).toBeLessThan(4 * 1024 * 1024 + 100);
   const before = process.memoryUsage().arrayBuffers;
   const began = performance.now();
   const split = splitWelcomes([bytes], 1);
-  expect(split.kind === "refused" && split.refusal).toMatchObject({
+  if (split.kind === "refused") throw new Error("refused");
+  const whole = wholeWelcomes(split, [...split.byRef.values()]);
+  expect(whole.kind === "refused" && whole.refusal).toMatchObject({
     reason: "BAD_PARAMS",
     details: { path: "welcomes" },
   });
