@@ -31,7 +31,7 @@ const APPLICATION = "11111111-1111-4111-8111-111111111111";
 const TTL_MS = 600_000;
 
 export class GroupServiceWorld {
-  readonly settings: Settings = { ...defaultSettings, strangers: true, externalJoin: "open" };
+  readonly settings: Settings = { ...defaultSettings, strangers: true, externalJoin: "open", groupMembersMax: 60_000 };
   /** All that was handed to the store since it was last emptied. */
   readonly written: Operation[] = [];
   readonly workers: TreeWorkers;
