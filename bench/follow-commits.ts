@@ -62,6 +62,10 @@ function judge(sizes: readonly SizeFigures[], peer: PeerFigures): Bar[] {
       held: sizes.every((figures) => Math.max(figures.judgeBlockMs, figures.loadBlockMs) <= BLOCK_MS_MAX),
     },
     {
+      what: `a whole group.create of up to 10,000 members blocks the event loop for at most ${String(BLOCK_MS_MAX)} ms`,
+      held: sizes.every(({ size, createBlockMs }) => size > 10_000 || createBlockMs <= BLOCK_MS_MAX),
+    },
+    {
       what: `at ${String(PEER_MEMBERS)} members at least 50 times the speed of ts-mls' functions`,
       held: peer.peerMicros >= 50 * peer.ownMicros,
     },
