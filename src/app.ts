@@ -32,6 +32,7 @@ import { deriveSecrets } from "./services/secrets.ts";
 import type { DeploymentSecrets } from "./services/deployment-secrets.ts";
 import type { ServicePorts } from "./services/service-ports.ts";
 import { StreamService } from "./services/stream-service.ts";
+import { Successors } from "./services/successors.ts";
 import { TagDirectory } from "./services/tag-directory.ts";
 import { TreeWorkers } from "./services/tree-workers.ts";
 import { openStore } from "./store/open-store.ts";
@@ -196,6 +197,7 @@ function createServer(
   const follower = new GroupFollower(ports, groups, config.limits);
   const full = new FullTracking(ports, groups, follower, senders);
   const infos = new GroupInfoChecks(ports, treeWorkers);
+  const successors = new Successors(ports, groups);
   const streams = new StreamService(ports, groups);
   const acknowledgements = new Acknowledgements(streams, config.limits);
   const dispatch = createDispatch({
@@ -204,8 +206,11 @@ function createServer(
     identities: new IdentityService(ports, tags),
     keyPools: new KeyPoolService(ports, tags),
     groups: new GroupService(ports, groups, follower),
-    groupLives: new GroupLifecycleService(ports, groups, infos, full),
-    handshakes: new HandshakeService(ports, groups, { full, ordering: new OrderingTracking(groups, infos) }),
+    groupLives: new GroupLifecycleService(ports, groups, successors, infos, full),
+    handshakes: new HandshakeService(ports, groups, successors, {
+      full,
+      ordering: new OrderingTracking(groups, infos),
+    }),
     streams,
     unavailable: telemetry.storeUnavailable,
   });

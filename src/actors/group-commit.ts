@@ -19,6 +19,7 @@ import {
   GROUP_INFO_PART,
   type CreateCommand,
   type GroupContext,
+  type ReserveCommand,
   type Step,
   type SubmitCommitCommand,
 } from "./group-state.ts";
@@ -120,8 +121,25 @@ export function commit(context: GroupContext, command: SubmitCommitCommand & Tur
       proposals: 0,
       treeBytes: command.full?.treeBytes ?? command.tree?.bytes ?? 0,
       journalBytes,
+      ...successorOf(command),
     },
     effects,
+  };
+}
+
+function successorOf({ full }: SubmitCommitCommand): Pick<GroupContext, "successor"> {
+  if (full?.reinit === undefined) return {};
+  const { groupId, version, ciphersuite } = full.reinit;
+  return { successor: { groupId: Buffer.from(groupId).toString("base64"), version, ciphersuite } };
+}
+
+/** One of several groups may come to end into an id that none has yet: each is remembered, once. */
+export function reserve({ reservations }: GroupContext, { predecessor }: ReserveCommand): Step {
+  const { made, by } = reservations ?? { made: 0, by: [] };
+  const others = by.filter((one) => one.predecessor !== predecessor);
+  return {
+    context: { reservations: { made: made + 1, by: [...others, { predecessor }] } },
+    effects: [{ type: "reply", value: {} }],
   };
 }
 

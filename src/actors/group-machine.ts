@@ -6,15 +6,17 @@ import type { GroupSettings } from "../protocol/schemas/application.ts";
 import type { Reason } from "../protocol/reasons.ts";
 import type { Effect, TurnFacts } from "./effects.ts";
 import type { GovernedBy } from "./group-settings.ts";
-import { commit, commitRefusal, create } from "./group-commit.ts";
+import { commit, commitRefusal, create, reserve } from "./group-commit.ts";
 import { epochConflict, log } from "./group-log.ts";
 import { removeClient } from "./group-membership.ts";
 import { messageRefusal, proposalRefusal, propose, send } from "./group-messages.ts";
 import {
   GROUP_INFO_PART,
+  RESERVATIONS_MAX,
   type CreateCommand,
   type GroupContext,
   type RemoveClientCommand,
+  type ReserveCommand,
   type SendMessageCommand,
   type Step,
   type SubmitCommitCommand,
@@ -27,6 +29,7 @@ import { EMPTY_WINDOW } from "./stream-window.ts";
 
 export type GroupCommand =
   | CreateCommand
+  | ReserveCommand
   | SubmitCommitCommand
   | SubmitProposalCommand
   | SendMessageCommand
@@ -61,6 +64,8 @@ function stepOf(context: GroupContext, event: Event): Step {
   switch (event.type) {
     case "create":
       return create(context, event);
+    case "reserve":
+      return reserve(context, event);
     case "submitCommit":
       return commit(context, event);
     case "submitProposal":
@@ -128,6 +133,12 @@ const { createMachine } = setup({
   },
   guards: {
     endsGroup: ({ event }) => event.type === "submitCommit" && event.full?.reinit !== undefined,
+    judgedOtherReservations: ({ context, event }) =>
+      event.type === "create" && event.reservations !== (context.reservations?.made ?? 0),
+    reservedByMany: ({ context, event }) =>
+      event.type === "reserve" &&
+      (context.reservations?.by ?? []).filter(({ predecessor }) => predecessor !== event.predecessor).length >=
+        RESERVATIONS_MAX,
     refused: ({ context, event }) => refusalOf(context, event) !== undefined,
   },
   actions: {
@@ -173,13 +184,18 @@ export const groupMachine = createMachine({
   states: {
     absent: {
       on: {
-        create: { target: "active", actions: "step" },
+        create: [
+          { guard: "judgedOtherReservations", actions: { type: "refuse", params: { reason: "STATE_MOVED" } } },
+          { target: "active", actions: "step" },
+        ],
+        reserve: [{ guard: "reservedByMany", actions: refuseExists }, { actions: "step" }],
         "*": { actions: refuseUnknown },
       },
     },
     active: {
       on: {
         create: { actions: refuseExists },
+        reserve: { actions: refuseExists },
         submitCommit: [
           { guard: "refused", actions: "refuseWithReason" },
           { guard: "endsGroup", target: "reinit", actions: "step" },
@@ -197,6 +213,7 @@ export const groupMachine = createMachine({
     reinit: {
       on: {
         create: { actions: refuseExists },
+        reserve: { actions: refuseExists },
         delete: { target: "closed", actions: "step" },
         timer: { actions: "step" },
         "*": { actions: { type: "refuse", params: { reason: "GROUP_ENDED" } } },
@@ -205,6 +222,7 @@ export const groupMachine = createMachine({
     closed: {
       on: {
         create: { actions: refuseExists },
+        reserve: { actions: refuseExists },
         timer: {},
         "*": { actions: refuseUnknown },
       },

@@ -27,6 +27,37 @@ export interface GroupContext {
   readonly treeBytes: number;
   /** `full`: bytes of handshakes since the newest snapshot. */
   readonly journalBytes: number;
+  /** In `absent`: groups that were about to go on under this id. */
+  readonly reservations?: SuccessorReservations;
+  /** In `reinit`: where the group goes on. */
+  readonly successor?: Successor;
+}
+
+/** Made before the commit of a ReInit; real once the predecessor has ended into this id. */
+export interface SuccessorReservation {
+  /** Base64 of the predecessor's MLS group_id. */
+  readonly predecessor: string;
+}
+
+export interface SuccessorReservations {
+  /** Rises with each, so that a create is judged against all of them. */
+  readonly made: number;
+  readonly by: readonly SuccessorReservation[];
+}
+
+/** Groups that may have tried to go on under one id. */
+export const RESERVATIONS_MAX = 16;
+
+export interface Successor {
+  /** Base64. */
+  readonly groupId: string;
+  readonly version: number;
+  readonly ciphersuite: number;
+}
+
+/** A group is about to end into this id (RFC 9420 §11.2). */
+export interface ReserveCommand extends SuccessorReservation {
+  readonly type: "reserve";
 }
 
 /** PROTOCOL T7, with the leaf where it is known. */
@@ -50,6 +81,8 @@ export interface CreateCommand {
   readonly members: readonly string[];
   /** Leaves of the tree where it is known, else the clients known. */
   readonly memberCount: number;
+  /** Reservations of the id that were judged. */
+  readonly reservations: number;
   readonly governed: GovernedBy;
 }
 

@@ -13,6 +13,7 @@ import type { FullTracking } from "./full-tracking.ts";
 import type { GroupDirectory, GroupHead } from "./group-directory.ts";
 import type { CheckedGroupInfo, GroupInfoChecks, TreeLeaf } from "./group-info-checks.ts";
 import type { Answer } from "./request-port.ts";
+import type { Successors } from "./successors.ts";
 import {
   ask,
   done,
@@ -28,39 +29,73 @@ interface FirstMembers {
   readonly kind: "members";
   readonly members: readonly string[];
   readonly full: FirstState | undefined;
+  /** Who signed the GroupInfo, or says so; undefined: a stranger, or nobody that is known. */
+  readonly founder: string | undefined;
 }
+
+/** What a create is admitted with. */
+interface Admitted extends FirstMembers {
+  readonly memberCount: number;
+  readonly reservations: number;
+}
+
+/** Tries of one create while other groups reserve its id meanwhile. */
+const CREATE_ATTEMPTS = 3;
 
 export class GroupLifecycleService {
   readonly #ports: ServicePorts;
   readonly #groups: GroupDirectory;
   readonly #infos: GroupInfoChecks;
   readonly #full: FullTracking;
+  readonly #successors: Successors;
 
-  constructor(ports: ServicePorts, groups: GroupDirectory, infos: GroupInfoChecks, full: FullTracking) {
+  constructor(
+    ports: ServicePorts,
+    groups: GroupDirectory,
+    successors: Successors,
+    infos: GroupInfoChecks,
+    full: FullTracking,
+  ) {
     this.#ports = ports;
     this.#groups = groups;
     this.#infos = infos;
     this.#full = full;
+    this.#successors = successors;
   }
 
   async create(request: ApplicationRequest, params: Params<"group.create">): Promise<Answer> {
-    const { settings, applicationId } = request;
+    const { settings } = request;
     const wide = widened(settings, params.settings ?? {});
     if (wide !== undefined) return refused("SETTING_WIDENED", { details: { setting: wide } });
     const checked = await this.#infos.check(request, params.groupInfo, params.ratchetTree, params.tracking === "full");
     if (checked.kind === "refused") return checked;
-    const { info, tree } = checked;
+    const { info } = checked;
     if (!settings.ciphersuites.includes(info.ciphersuite)) {
       return broken("GROUP_INFO_INVALID", "CIPHERSUITE", "12.4.3", "the application does not allow this ciphersuite");
     }
     if (info.groupId.length < 1 || info.groupId.length > 255) {
       return broken("GROUP_INFO_INVALID", "GROUP_ID", "PROTOCOL 4", "a group id has 1 to 255 bytes");
     }
-    const first = await this.#admit(request, params, checked);
-    if (first.kind === "refused") {
-      const before = await this.#unlessRemembered(request, info.groupId, first);
-      return before.kind === "refused" ? before : created(before, info);
+    for (let attempt = 1; ; attempt += 1) {
+      const outcome = await this.#createOnce(request, params, checked);
+      if (outcome.kind === "refused") {
+        if (outcome.refusal.reason === "STATE_MOVED" && attempt < CREATE_ATTEMPTS) continue;
+        return outcome;
+      }
+      // The quota counts what stands in the index, so the next create must find this one there.
+      if (settings.quotas.groups !== null) await settledInTime(outcome, request.deadline);
+      return created(outcome, info);
     }
+  }
+
+  async #createOnce(
+    request: ApplicationRequest,
+    params: Params<"group.create">,
+    checked: CheckedGroupInfo,
+  ): Promise<Applied | Refused> {
+    const { info, tree } = checked;
+    const first = await this.#admit(request, params, checked);
+    if (first.kind === "refused") return this.#unlessRemembered(request, info.groupId, first);
     const command = {
       type: "create",
       groupId: Buffer.from(info.groupId).toString("base64"),
@@ -72,13 +107,10 @@ export class GroupLifecycleService {
       ...(params.tracking === "full" ? { full: first.full } : { tree: tree?.stored }),
       members: first.members,
       memberCount: first.memberCount,
-      governed: settings,
+      reservations: first.reservations,
+      governed: request.settings,
     };
-    const outcome = await ask(this.#ports, request, this.#groups.address(applicationId, info.groupId), command, true);
-    if (outcome.kind === "refused") return outcome;
-    // The quota counts what stands in the index, so the next create must find this one there.
-    if (settings.quotas.groups !== null) await settledInTime(outcome, request.deadline);
-    return created(outcome, info);
+    return ask(this.#ports, request, this.#groups.address(request.applicationId, info.groupId), command, true);
   }
 
   async putGroupInfo(request: ApplicationRequest, params: Params<"group.putGroupInfo">): Promise<Answer> {
@@ -137,7 +169,7 @@ export class GroupLifecycleService {
     request: ApplicationRequest,
     { as, tracking }: Params<"group.create">,
     checked: CheckedGroupInfo,
-  ): Promise<(FirstMembers & { readonly memberCount: number }) | Refused> {
+  ): Promise<Admitted | Refused> {
     const first = await this.#firstMembers(request, as, checked, tracking);
     if (first.kind === "refused") return first;
     const { settings, applicationId } = request;
@@ -147,7 +179,9 @@ export class GroupLifecycleService {
     if (groups !== null && (await this.#ports.store.countTag(applicationId, GROUPS_LIST)) >= groups) {
       return refused("QUOTA", { details: { quota: "groups" } });
     }
-    return { ...first, memberCount };
+    const successor = await this.#successors.admit(request, checked.info, first.founder);
+    if (successor.kind === "refused") return successor;
+    return { ...first, memberCount, reservations: successor.reservations };
   }
 
   /** The clients that are members at the beginning: the tree's leaves, or who says `as`. */
@@ -164,13 +198,13 @@ export class GroupLifecycleService {
     if (tree === undefined) {
       if (tracking === "full")
         return broken("TREE_INVALID", "TREE_MISSING", "12.4.3.3", "full tracking begins with the tree");
-      return { kind: "members", members: as === undefined ? [] : [as], full: undefined };
+      return { kind: "members", members: as === undefined ? [] : [as], full: undefined, founder: as };
     }
     const leaves = await this.#ownedLeaves(request, tree.leaves);
     const members = leaves.flatMap(({ clientId }) => clientId ?? []);
-    if (as !== undefined && leaves.find(({ leaf }) => leaf === info.signer)?.clientId !== as)
-      return refused("AS_MISMATCH");
-    if (tracking === "ordering") return { kind: "members", members: [...new Set(members)], full: undefined };
+    const founder = leaves.find(({ leaf }) => leaf === info.signer)?.clientId;
+    if (as !== undefined && founder !== as) return refused("AS_MISMATCH");
+    if (tracking === "ordering") return { kind: "members", members: [...new Set(members)], full: undefined, founder };
     if (members.length < leaves.length && !request.settings.strangers) {
       return broken("TREE_INVALID", "LEAF_CLIENT", "PROTOCOL M5", "a leaf is no client's current identity");
     }
@@ -182,7 +216,7 @@ export class GroupLifecycleService {
       groupContext: encodeGroupContext(groupContextOf(info)),
       confirmationTag: info.confirmationTag,
     };
-    return { kind: "members", members, full: { snapshot, leaves } };
+    return { kind: "members", members, full: { snapshot, leaves }, founder };
   }
 
   async #ownedLeaves(request: ApplicationRequest, leaves: readonly TreeLeaf[]): Promise<OwnedLeaf[]> {

@@ -19,6 +19,7 @@ import {
   type ServicePorts,
 } from "./service-ports.ts";
 import { splitWelcomes, wholeWelcomes } from "./split-welcomes.ts";
+import type { Successors } from "./successors.ts";
 import type { JudgedCommit, Tracking } from "./tracking.ts";
 
 type CommitParams = Params<"group.commit">;
@@ -33,11 +34,13 @@ export class HandshakeService {
   readonly #ports: ServicePorts;
   readonly #groups: GroupDirectory;
   readonly #trackings: Trackings;
+  readonly #successors: Successors;
 
-  constructor(ports: ServicePorts, groups: GroupDirectory, trackings: Trackings) {
+  constructor(ports: ServicePorts, groups: GroupDirectory, successors: Successors, trackings: Trackings) {
     this.#ports = ports;
     this.#groups = groups;
     this.#trackings = trackings;
+    this.#successors = successors;
   }
 
   async commit(request: ApplicationRequest, params: CommitParams): Promise<Answer> {
@@ -50,6 +53,9 @@ export class HandshakeService {
     if (String(epoch) !== head.context.epoch) return this.#conflict(request, params, epoch, digest, conflictOf(head));
     const judged = await this.#tracking(head).commit(request, params, head, message.value);
     if (judged.kind === "refused") return judged;
+    const { reinit } = judged.command.full ?? {};
+    const unreserved = reinit && (await this.#successors.reserve(request, head.context, reinit));
+    if (unreserved !== undefined) return unreserved;
     const command = {
       type: "submitCommit",
       epoch: head.context.epoch,

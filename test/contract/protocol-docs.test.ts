@@ -36,6 +36,8 @@ const serviceRules = {
     asks: "a leaf that enters or changes carries a registered client's current identity",
   },
   ONE_LEAF_A_CLIENT: { section: "M5 here", asks: "a client has one leaf" },
+  REINIT_GROUP_ID: { section: "11.2", asks: "a ReInit announces an id that no group has" },
+  REINIT_TERMS: { section: "11.2", asks: "a successor is of the version and ciphersuite that the ReInit announced" },
   RESYNC_CLIENT: { section: "12.4.3.2", asks: "who comes back removes its own former leaf" },
 };
 

@@ -15,6 +15,7 @@ import {
   keyRecord,
   offered,
   publish,
+  remove,
   RETENTION,
   SETTINGS,
   submitCommit,
@@ -38,6 +39,8 @@ type Made = (n: number, bench: Bench) => object;
 
 const bytes = (n: number) => new Uint8Array(n % 40).fill(n);
 const epochOf = (bench: Bench): string => String(bench.context["epoch"]);
+const reservationsOf = ({ context }: Bench): number =>
+  (context["reservations"] as { readonly made: number } | undefined)?.made ?? 0;
 const retention = { ms: 10 * HOUR_MS, events: 12 };
 const governed = {
   ...SETTINGS,
@@ -129,15 +132,23 @@ const commands: Readonly<Record<ActorKind, readonly Made[]>> = {
         low: 1,
         claimsPerHour: 5,
       }),
-    (n) => ({ type: "remove", refs: n % 5 === 0 ? "all" : [offered(n, NOW).refHex] }),
+    (n) => remove(n % 5 === 0 ? "all" : [offered(n, NOW).refHex], { low: 1, inboxRetention: retention }),
     (n) => ({ type: "changeIdentity", identityVersion: n % 6 }),
     (n) => (n % 15 === 0 ? { type: "close" } : { type: "timer", name: "expiry" }),
   ],
   group: [
-    (n) =>
-      createGroup({ epoch: String(n), members: ["c0", "c1"], governed, ...(n % 2 === 0 ? { tree: tree(n) } : {}) }),
-    (n) =>
+    (n) => ({ type: "reserve", predecessor: String(n % 3) }),
+    (n, bench) =>
       createGroup({
+        reservations: reservationsOf(bench),
+        epoch: String(n),
+        members: ["c0", "c1"],
+        governed,
+        ...(n % 2 === 0 ? { tree: tree(n) } : {}),
+      }),
+    (n, bench) =>
+      createGroup({
+        reservations: reservationsOf(bench),
         tracking: "full",
         epoch: "18014398509481984",
         governed,

@@ -94,6 +94,7 @@ export function createGroup(more: object = {}): { readonly type: "create" } & Re
     groupInfo: new Uint8Array([1]),
     members: [],
     memberCount: 1,
+    reservations: 0,
     governed: SETTINGS,
     ...more,
   };

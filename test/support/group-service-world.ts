@@ -23,6 +23,7 @@ import type { Answer } from "../../src/services/request-port.ts";
 import { deriveSecrets } from "../../src/services/secrets.ts";
 import type { ApplicationRequest, ServicePorts } from "../../src/services/service-ports.ts";
 import { TreeWorkers } from "../../src/services/tree-workers.ts";
+import { Successors } from "../../src/services/successors.ts";
 import { openLmdbStore } from "../../src/store/lmdb/lmdb-store.ts";
 import type { Operation, Store } from "../../src/store/store.ts";
 import { NOW_MS } from "./synthetic-structs.ts";
@@ -86,9 +87,10 @@ export class GroupServiceWorld {
       throw error as Error;
     });
     this.checks = new GroupInfoChecks(ports, this.workers);
-    this.#lives = new GroupLifecycleService(ports, groups, this.checks, full);
+    const successors = new Successors(ports, groups);
+    this.#lives = new GroupLifecycleService(ports, groups, successors, this.checks, full);
     const ordering = new OrderingTracking(groups, this.checks);
-    this.#handshakes = new HandshakeService(ports, groups, { full, ordering });
+    this.#handshakes = new HandshakeService(ports, groups, successors, { full, ordering });
   }
 
   static async open(): Promise<GroupServiceWorld> {

@@ -39,6 +39,7 @@ const putGroupInfo = (epoch: string | number = 0) => ({
 });
 const update = { type: "update", settings: { pastEpochs: 0 }, governed: GOVERNED };
 const remove = { type: "delete", governed: GOVERNED };
+const reserve = { type: "reserve", predecessor: "cA==" };
 const removeClient = { type: "removeClient", clientId: "c9" };
 const timer = { type: "timer", name: "trees" };
 const snapshot = { ...tree(10), groupContext: bytes(1), confirmationTag: bytes(1) };
@@ -61,6 +62,7 @@ describeMachine<State, GroupCommand["type"]>({
   address: group,
   commands: {
     create: true,
+    reserve: true,
     submitCommit: true,
     submitProposal: true,
     sendMessage: true,
@@ -106,6 +108,18 @@ describeMachine<State, GroupCommand["type"]>({
       in: "absent" as const,
       send: command,
       refused: "GROUP_NOT_FOUND",
+    })),
+
+    {
+      in: "absent",
+      send: reserve,
+      emits: [{ type: "reply", value: {} }],
+      context: { reservations: { made: 1, by: [{ predecessor: "cA==" }] } },
+    },
+    ...(["active", "reinit", "closed"] as const).map((state) => ({
+      in: state,
+      send: reserve,
+      refused: "GROUP_EXISTS",
     })),
 
     { in: "active", send: createGroup(), refused: "GROUP_EXISTS" },
@@ -236,7 +250,7 @@ describeMachine<State, GroupCommand["type"]>({
       send: ends,
       to: "reinit",
       emits: [logged(1, "commit"), { type: "putMark" }, { type: "putPart" }, logged(2, "reinit", reinit), began(1, 1)],
-      context: { window: { last: 2 } },
+      context: { window: { last: 2 }, successor: { groupId: "AQE=", version: 1, ciphersuite: 2 } },
     },
     {
       in: "active",

@@ -55,7 +55,8 @@ export const eventMeanings = {
   proposal: "A proposal that a later commit may take in.",
   application: "An application message, encrypted for the members.",
   settings: "The group's settings changed.",
-  reinit: "The group was re-initialised; the first `group.create` of `groupId` by a member is its successor.",
+  reinit:
+    "The group was re-initialised; the first `group.create` of `groupId` by a member is its successor. Nobody else can create it, nor on other terms.",
   closed: "The group ended; its log goes.",
   welcome:
     "The client was added. Only its own secrets are in `welcome`; the tree comes by `group.tree`; subscribe after `after`, the position of the commit.",
