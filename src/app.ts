@@ -6,8 +6,8 @@ import { ActorHost } from "./actors/actor-host.ts";
 import { shardOf } from "./actors/actor-address.ts";
 import { machineCatalogue } from "./actors/machine-catalogue.ts";
 import { StoreClock } from "./actors/store-clock.ts";
-import { Ownership } from "./cluster/ownership.ts";
-import { SingleNode } from "./cluster/single-node.ts";
+import { Cluster } from "./cluster/cluster.ts";
+import { PEER_PATH } from "./cluster/peer-frames.ts";
 import type { Config } from "./config.ts";
 import { Acknowledgements } from "./services/acknowledgements.ts";
 import { ApplicationDirectory } from "./services/application-directory.ts";
@@ -62,8 +62,6 @@ export interface App {
 }
 
 const CLOCK_RESYNC_MS = 10_000;
-const HEARTBEAT_MS = 1_000;
-const NODE_SILENCE_MS = 2_000;
 const SEAL_CONTEXT = "idempotency result";
 
 /** @throws StoreRefused when the store can't keep what the configuration promises */
@@ -95,32 +93,27 @@ function openConfigured({ config, secrets, telemetry, sabotage }: AppOptions): P
 }
 
 async function serve(options: AppOptions, store: Store): Promise<App> {
-  const { config, telemetry, nodeId } = options;
-  const address = `${config.host}:${String(config.port)}`;
-  const membership = new SingleNode({
-    store,
-    nodeId,
-    address,
-    heartbeatMs: HEARTBEAT_MS,
-    // The embedded store's folder is locked: whoever is recorded there is gone.
-    silenceMs: config.store.kind === "lmdb" ? 0 : NODE_SILENCE_MS,
-    onBeatFailed: telemetry.storeUnavailable,
-  });
-  await membership.start();
+  const { config, telemetry } = options;
   const clock = new StoreClock(store, CLOCK_RESYNC_MS);
   await clock.start();
+  const listening = { port: config.port };
+  // Cluster, actors, services and sessions ask one another: each is reached through here once all are there.
+  const parts: Partial<Parts> = {};
+  const cluster = createCluster(options, store, parts, () => advertised(config, listening.port));
   const delivery = new Delivery({
     store: new InboxReader(store),
     shardOf: (actor) => shardOf(actor, store.shardCount),
     limits: config.limits,
     events: telemetry,
+    followed: (actor, is) => {
+      if (is) cluster.relay.follow(actor);
+      else cluster.relay.unfollow(actor);
+    },
   });
-  // Actors owe groups proposals that a service signs; the service in turn asks actors.
-  const proposer: { removals?: Removals } = {};
-  const host = createHost(options, store, clock, delivery, address, proposer);
+  const host = createHost(options, store, clock, cluster, parts);
   const ports: ServicePorts = {
     store,
-    actors: host,
+    actors: cluster.router,
     clock,
     identityProviders: new IdentityProviders(),
     newId: options.newId ?? randomUUID,
@@ -128,47 +121,91 @@ async function serve(options: AppOptions, store: Store): Promise<App> {
   const treeWorkers = new TreeWorkers(config.limits, (error) => {
     telemetry.bug("tree worker", error);
   });
-  const { server, acknowledgements, removals } = createServer(options, ports, delivery, treeWorkers);
-  proposer.removals = removals;
-  await host.start();
-  const port = await server.listen();
+  const { server, acknowledgements, removals } = createServer(options, ports, delivery, treeWorkers, cluster);
+  Object.assign(parts, { host, delivery, removals } satisfies Parts);
+  host.start();
+  listening.port = await server.listen();
+  await cluster.start();
+  server.open();
   const admin = await startAdminServer({
     host: config.adminHost,
     port: config.adminPort,
-    ready: async () => !server.draining && host.shardsOwned === store.shardCount && (await store.healthy()),
+    ready: async () => !server.draining && cluster.ready && (await store.healthy()),
     metrics: telemetry.metrics,
   });
   return {
-    port,
+    port: listening.port,
     adminPort: admin.port,
     stop: once(() =>
-      stop({ server, admin, acknowledgements, treeWorkers, delivery, host, clock, membership, store, config }),
+      stop({ server, admin, acknowledgements, treeWorkers, delivery, host, clock, cluster, store, config }),
     ),
   };
 }
 
-function createHost(
+/** What the parts reach of one another. */
+interface Parts {
+  readonly host: ActorHost;
+  readonly delivery: Delivery;
+  readonly removals: Removals;
+}
+
+function part<Name extends keyof Parts>(parts: Partial<Parts>, name: Name): Parts[Name] {
+  const found = parts[name];
+  if (found === undefined) throw new Error(`${name} is not there yet`);
+  return found;
+}
+
+function advertised({ advertise, host }: Config, port: number): string {
+  return advertise ?? `${host}:${String(port)}`;
+}
+
+function createCluster(
   { config, telemetry, nodeId, secrets, sabotage }: AppOptions,
   store: Store,
+  parts: Partial<Parts>,
+  address: () => string,
+): Cluster {
+  return new Cluster({
+    store,
+    nodeId,
+    address,
+    linkKey: deriveSecrets(secrets.secret).linkKey,
+    limits: config.limits,
+    events: telemetry,
+    // The embedded store's folder is locked: whoever is recorded there is gone.
+    alone: config.store.kind === "lmdb",
+    host: () => part(parts, "host"),
+    delivery: () => part(parts, "delivery"),
+    ...(sabotage === undefined ? {} : { sabotage }),
+  });
+}
+
+function createHost(
+  { config, telemetry, secrets, sabotage }: AppOptions,
+  store: Store,
   clock: StoreClock,
-  delivery: Delivery,
-  address: string,
-  proposer: { readonly removals?: Removals },
+  cluster: Cluster,
+  parts: Partial<Parts>,
 ): ActorHost {
   const { seal, open } = deriveSecrets(secrets.secret);
   return new ActorHost({
     store,
     clock,
-    claims: new Ownership({ store, nodeId, address, retryMinMs: 20, retryMaxMs: 1_000 }),
+    claims: cluster.ownership,
+    actors: cluster.router,
     catalogue: machineCatalogue,
     limits: config.limits,
     events: telemetry,
-    published: (actor, lineage, entries) => delivery.published(actor, lineage, entries),
-    purged: (actor) => delivery.purged(actor),
-    proposeRemovals: (applicationId, groupId) => {
-      if (proposer.removals === undefined) return Promise.reject(new Error("the services are not there yet"));
-      return proposer.removals.propose(applicationId, groupId);
+    published: (actor, lineage, entries) => {
+      part(parts, "delivery").published(actor, lineage, entries);
+      cluster.relay.publish(actor, lineage, entries);
     },
+    purged: (actor) => {
+      part(parts, "delivery").purged(actor);
+      cluster.relay.purge(actor);
+    },
+    proposeRemovals: async (applicationId, groupId) => part(parts, "removals").propose(applicationId, groupId),
+    forgetApplication: (applicationId) => cluster.forgetApplication(applicationId),
     seal: (plain) => seal(plain, SEAL_CONTEXT),
     open: (sealed) => open(sealed, SEAL_CONTEXT),
     ...(sabotage === undefined ? {} : { sabotage }),
@@ -180,6 +217,7 @@ function createServer(
   ports: ServicePorts,
   delivery: Delivery,
   treeWorkers: TreeWorkers,
+  cluster: Cluster,
 ): { readonly server: AegisServer; readonly acknowledgements: Acknowledgements; readonly removals: Removals } {
   const { config, telemetry, secrets, nodeId, version } = options;
   const directory = new ApplicationDirectory(ports.store);
@@ -224,6 +262,7 @@ function createServer(
     delivery,
     streams,
     acknowledgements,
+    otherUpgrades: new Map([[PEER_PATH, (request, socket, head) => cluster.links.upgrade(request, socket, head)]]),
     limits: config.limits,
     events: telemetry,
   });
@@ -238,22 +277,22 @@ interface Running {
   readonly delivery: Delivery;
   readonly host: ActorHost;
   readonly clock: StoreClock;
-  readonly membership: SingleNode;
+  readonly cluster: Cluster;
   readonly store: Store;
   readonly config: Config;
 }
 
 async function stop(running: Running): Promise<void> {
-  const { server, admin, acknowledgements, treeWorkers, delivery, host, clock, membership, store, config } = running;
-  await server.drain(config.limits.drainMs);
-  await server.close();
+  const { server, admin, acknowledgements, treeWorkers, delivery, host, clock, cluster, store, config } = running;
+  // Sessions go on while shards are handed over: what they ask is asked of the new owners.
+  await Promise.all([server.drain(config.limits.drainMs), cluster.leave(config.limits.handOverMs)]);
   await acknowledgements.flush();
   await treeWorkers.close();
   delivery.stop();
   await host.stop();
   clock.stop();
-  // A store that is away keeps a record of a node that no longer beats; nobody minds.
-  await membership.stop().catch(() => undefined);
+  await cluster.stop();
+  await server.close();
   await admin.close();
   await store.close();
 }

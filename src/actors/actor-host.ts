@@ -2,9 +2,18 @@
 // mailboxes and memory, and answers every call by its deadline (G6). Never decides what a command means.
 import { decode, encode } from "../protocol/codec.ts";
 import { refuse, type Refusal } from "../protocol/errors.ts";
-import { Fenced, StoreUnavailable, type ActorKey, type Mark, type Operation, type Timer } from "../store/store.ts";
+import {
+  Fenced,
+  StoreUnavailable,
+  type ActorKey,
+  type Fence,
+  type Mark,
+  type Operation,
+  type Shard,
+  type Timer,
+} from "../store/store.ts";
 import { actorKey, parseActorKey, shardOf } from "./actor-address.ts";
-import type { ActorPort, Applied, Call, IdempotencyKey, Outcome } from "./actor-port.ts";
+import type { ActorPort, Applied, Call, Outcome } from "./actor-port.ts";
 import type { TurnFacts } from "./effects.ts";
 import type { HostOptions } from "./host-options.ts";
 import { LiveActor, SnapshotTooNew, type MailboxEntry, type RecentNumber, type RecentResult } from "./live-actor.ts";
@@ -37,9 +46,8 @@ export class ActorHost implements ActorPort {
     this.#runners = Array.from({ length: options.store.shardCount }, (_, n) => new ShardRunner(n, options, duties));
   }
 
-  /** Claims every shard. */
-  async start(): Promise<void> {
-    await Promise.all(this.#runners.map((runner) => runner.start()));
+  /** Begins to let go of idle actors. Shards are acquired one by one. */
+  start(): void {
     this.#sweep = setInterval(() => {
       this.#passivateIdle();
     }, SWEEP_MS);
@@ -57,18 +65,44 @@ export class ActorHost implements ActorPort {
     return this.#runners.reduce((owned, runner) => owned + (runner.fence === undefined ? 0 : 1), 0);
   }
 
-  call(call: Call): Promise<Outcome> {
-    return this.#enqueue(call, {});
+  /** The fence under which this node owns the shard and takes calls for it. */
+  fenceOf(shard: Shard): Fence | undefined {
+    const runner = this.#runners[shard];
+    return runner?.accepting === true ? runner.fence : undefined;
   }
 
-  #enqueue(call: Call, special: Pick<MailboxEntry, "origin" | "timer">): Promise<Outcome> {
+  /** Claims the shard; false: it is not to be this node's. */
+  acquire(shard: Shard): Promise<boolean> {
+    return this.#runner(shard).acquire();
+  }
+
+  /** Sends what is pending, then lets go of the shard. */
+  release(shard: Shard): Promise<void> {
+    return this.#runner(shard).release();
+  }
+
+  /** This node may not be trusted any more: nothing goes on under the claims that it holds. */
+  loseAll(cause: string): void {
+    for (const runner of this.#runners) runner.lose(cause);
+  }
+
+  /** Lets go of an application's idle actors, so that nothing of them is written again. */
+  forgetApplication(applicationId: string): void {
+    for (const live of this.#live.idleOf(applicationId)) this.#drop(live);
+  }
+
+  call(call: Call): Promise<Outcome> {
+    return this.#enqueue(call);
+  }
+
+  #enqueue(call: Call, timer?: string): Promise<Outcome> {
     const key = actorKey(call.to);
     const runner = this.#runnerOf(key);
     const live = this.#activate(runner, key);
     if ("code" in live) return Promise.resolve({ kind: "refused", refusal: live });
     if (live.mailbox.length >= this.#options.limits.mailboxMax) return refused(refuse("MAILBOX_FULL"));
     return new Promise((resolve) => {
-      const entry = this.#entry(runner, live, call, special, resolve);
+      const entry = this.#entry(runner, live, call, timer, resolve);
       live.mailbox.push(entry);
       live.arrived += 1;
       if (!live.pumping) void this.#pump(runner, live);
@@ -80,7 +114,7 @@ export class ActorHost implements ActorPort {
     runner: ShardRunner,
     live: LiveActor,
     call: Call,
-    special: Pick<MailboxEntry, "origin" | "timer">,
+    timer: string | undefined,
     resolve: (outcome: Outcome) => void,
   ): MailboxEntry {
     const alarm = setTimeout(
@@ -95,8 +129,8 @@ export class ActorHost implements ActorPort {
     );
     const entry: MailboxEntry = {
       call,
-      ...special,
-      remembered: this.#readRemembered(runner, live, call.key, special.origin?.mark),
+      ...(timer === undefined ? {} : { timer }),
+      remembered: this.#readRemembered(runner, live, call),
       phase: "queued",
       settle: (outcome) => {
         if (entry.phase === "settled") return;
@@ -110,31 +144,30 @@ export class ActorHost implements ActorPort {
     return entry;
   }
 
-  #readRemembered(
-    runner: ShardRunner,
-    live: LiveActor,
-    key: IdempotencyKey | undefined,
-    receivedFrom: string | undefined,
-  ): Promise<Mark | undefined> {
-    const name = key === undefined ? receivedFrom : resultMark(key.key);
+  #readRemembered(runner: ShardRunner, live: LiveActor, { key, origin }: Call): Promise<Mark | undefined> {
+    const name = key === undefined ? origin?.mark : resultMark(key.key);
     const { fence } = runner;
     if (name === undefined || fence === undefined) return Promise.resolve(undefined);
     return this.#options.store.readMarksFenced(runner.shard, fence, live.key, [name]).then((marks) => marks[0]);
   }
 
   #runnerOf(key: ActorKey): ShardRunner {
-    const runner = this.#runners[shardOf(key, this.#runners.length)];
+    return this.#runner(shardOf(key, this.#runners.length));
+  }
+
+  #runner(shard: Shard): ShardRunner {
+    const runner = this.#runners[shard];
     if (runner === undefined) throw new Error("a shard number is out of range");
     return runner;
   }
 
   #activate(runner: ShardRunner, key: ActorKey): LiveActor | Refusal {
+    if (!runner.accepting) return notApplied();
     const present = runner.actors.get(key);
     if (present !== undefined) {
       this.#live.touch(present);
       return present.failed ? notApplied() : present;
     }
-    if (runner.fence === undefined) return notApplied();
     const { actorsMax } = this.#options.limits;
     if (this.#live.size >= actorsMax) {
       for (const idle of this.#live.longestIdle(Math.ceil(actorsMax / ROOM_SHARE), LOOKS_MAX)) this.#drop(idle);
@@ -242,10 +275,11 @@ export class ActorHost implements ActorPort {
   /** What calls that looked into the store before this turn was durable must still find here. */
   #remember(
     live: LiveActor,
-    { call, origin }: MailboxEntry,
+    { call }: MailboxEntry,
     turn: Turn,
     outcome: Promise<Outcome>,
   ): { forgetAfter?: number }[] {
+    const { origin } = call;
     if (turn.refusal !== undefined) return [];
     if (origin !== undefined) {
       const recent: RecentNumber = { number: origin.number };
@@ -262,7 +296,8 @@ export class ActorHost implements ActorPort {
 
   /** Repeats what an idempotency key or an outbox number has already done here. */
   #answerFromMemory(live: LiveActor, entry: MailboxEntry, remembered: Mark | undefined): boolean {
-    const { call, origin } = entry;
+    const { call } = entry;
+    const { origin } = call;
     if (origin !== undefined) {
       const stored = remembered === undefined ? 0 : (decode(remembered.bytes) as number);
       if (origin.number > Math.max(stored, live.received.get(origin.mark)?.number ?? 0)) return false;
@@ -303,7 +338,7 @@ export class ActorHost implements ActorPort {
   #bookkeeping(live: LiveActor, entry: MailboxEntry, turn: Turn, now: number): Operation[] {
     const { limits, seal } = this.#options;
     const operations: Operation[] = [];
-    const { key } = entry.call;
+    const { key, origin } = entry.call;
     if (key !== undefined && turn.refusal === undefined) {
       const lineage = this.#runnerOf(live.key).lineage;
       operations.push({
@@ -319,8 +354,8 @@ export class ActorHost implements ActorPort {
         expiresAt: now + limits.resultTtlMs,
       });
     }
-    if (entry.origin !== undefined && turn.refusal === undefined) {
-      const { mark, number } = entry.origin;
+    if (origin !== undefined && turn.refusal === undefined) {
+      const { mark, number } = origin;
       const bytes = encode(number);
       operations.push({ op: "putMark", actor: live.key, name: mark, bytes, expiresAt: now + limits.receivedTtlMs });
     }
@@ -338,7 +373,7 @@ export class ActorHost implements ActorPort {
     if (duty.kind === "purgeApplication") return this.#purgeApplication(duty.applicationId);
     const deadline = performance.now() + this.#options.limits.internalCallMs;
     const origin = { mark: receivedMark(message.sender, message.lineage), number: message.number };
-    const outcome = await this.#enqueue({ to: duty.to, command: duty.command, deadline }, { origin });
+    const outcome = await this.#options.actors.call({ to: duty.to, command: duty.command, origin, deadline });
     // A refusal by the machine is an answer; only what was certainly or perhaps not applied goes again. A bug
     // is no answer either: the message waits for a version that can take it.
     if (outcome.kind !== "refused") return;
@@ -346,7 +381,7 @@ export class ActorHost implements ActorPort {
   }
 
   async #purgeApplication(applicationId: string): Promise<void> {
-    for (const live of this.#live.idleOf(applicationId)) this.#drop(live);
+    await this.#options.forgetApplication(applicationId);
     await this.#options.store.purgeApplication(applicationId);
   }
 
@@ -358,7 +393,7 @@ export class ActorHost implements ActorPort {
       command: { type: "timer", name: timer.name } as { type: string },
       deadline: performance.now() + internalCallMs,
     };
-    const outcome = await this.#enqueue(call, { timer: timer.name });
+    const outcome = await this.#enqueue(call, timer.name);
     return outcome.kind === "applied" || !outcome.refusal.retryable;
   }
 
@@ -407,5 +442,5 @@ function repeated(outcome: Outcome): Outcome {
 }
 
 function repeatedNothing(): Applied {
-  return { kind: "applied", value: {}, taken: [], lineage: "", repeated: true, settled: Promise.resolve() };
+  return { kind: "applied", value: {}, taken: [], lineage: "", repeated: true, settled: Promise.resolve(true) };
 }

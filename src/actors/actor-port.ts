@@ -30,6 +30,8 @@ export interface Call {
   readonly key?: IdempotencyKey;
   /** Only what is remembered under the key is asked for: without it this is the answer, and nothing runs. */
   readonly otherwise?: Refusal;
+  /** Set for messages from another actor's outbox: applied once (G8). */
+  readonly origin?: { readonly mark: string; readonly number: number };
   /** Monotonic milliseconds (`performance.now()`) after which nobody waits. */
   readonly deadline: number;
 }
@@ -42,8 +44,11 @@ export interface Applied {
   readonly lineage: string;
   /** True when this is a remembered result. */
   readonly repeated: boolean;
-  /** Resolves when everything that the actor owed others when the reply was released has arrived there. */
-  readonly settled: Promise<void>;
+  /**
+   * True once everything that the actor owed others when the reply was released has arrived there; false when
+   * this can't be seen from here any more: asked again under its key, the new owner of the shard tells.
+   */
+  readonly settled: Promise<boolean>;
 }
 
 export interface Refused {

@@ -1,5 +1,6 @@
 // Everything the actor host is given: its ports, its limits and its test-only switches. Types only.
 import type { ActorKey, Store, StreamEntry } from "../store/store.ts";
+import type { ActorPort } from "./actor-port.ts";
 import type { MachineCatalogue } from "./machine-catalogue.ts";
 import type { ShardClaims } from "./shard-claim.ts";
 import type { Clock } from "./store-clock.ts";
@@ -34,6 +35,7 @@ export interface HostEvents {
   /** Stored history was lost: positions of before mean nothing any more. */
   lineageChanged(shard: number): void;
   shardClaimed(shard: number, fence: number): void;
+  shardReleased(shard: number): void;
   actorFailed(kind: string, cause: unknown): void;
   actorsLive(count: number): void;
 }
@@ -44,6 +46,8 @@ export type HostSabotage = "replyBeforeWrite" | "refusalsUnchecked" | "reclaimSk
 export interface HostOptions {
   readonly store: Store;
   readonly claims: ShardClaims;
+  /** All actors, wherever they are: messages from one to another go through it. */
+  readonly actors: ActorPort;
   readonly clock: Clock;
   readonly catalogue: MachineCatalogue;
   readonly limits: HostLimits;
@@ -54,6 +58,8 @@ export interface HostOptions {
   purged(actor: ActorKey): void;
   /** Signs and submits the Remove proposals that the group's head asks for; rejects to be asked again. */
   proposeRemovals(applicationId: string, groupId: Uint8Array): Promise<void>;
+  /** Every node lets go of the application's actors; rejects unless all have. */
+  forgetApplication(applicationId: string): Promise<void>;
   /** Encrypts what is remembered of results that hold a secret (E4). */
   readonly seal: (plain: Uint8Array) => Uint8Array;
   readonly open: (sealed: Uint8Array) => Uint8Array;

@@ -13,8 +13,6 @@ import type { TurnSubject } from "./turn.ts";
 /** A call on its way through the mailbox. */
 export interface MailboxEntry {
   readonly call: Call;
-  /** Set for messages from another actor's outbox: applied once (G8). */
-  readonly origin?: { readonly mark: string; readonly number: number };
   /** Set for durable timers: the timer is cleared unless the turn sets it again. */
   readonly timer?: string;
   /** The mark to be consulted before the turn: a remembered result or the sender's high-water mark. */

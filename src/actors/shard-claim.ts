@@ -11,6 +11,9 @@ export interface ClaimedShard {
 }
 
 export interface ShardClaims {
-  /** Claims with a fresh nonce, trying until it succeeds or `signal` aborts (then rejects). */
-  claim(shard: Shard, signal: AbortSignal): Promise<ClaimedShard>;
+  /**
+   * Claims with a fresh nonce, trying until it succeeds, the shard is not to be this node's (undefined), or
+   * `signal` aborts (rejects).
+   */
+  claim(shard: Shard, signal: AbortSignal): Promise<ClaimedShard | undefined>;
 }

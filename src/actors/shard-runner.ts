@@ -45,6 +45,10 @@ export class ShardRunner {
   #losses = 0;
   #lostAtMs = 0;
   #flushScheduled = false;
+  /** A claim is on its way. */
+  #claiming = false;
+  /** The shard is being handed over: what is pending still goes, nothing new comes in. */
+  #releasing: Promise<void> | undefined;
   #roomWaits: (() => void)[] = [];
   #settledWaits: (() => void)[] = [];
   #ownedWaits: (() => void)[] = [];
@@ -73,22 +77,60 @@ export class ShardRunner {
     return this.#owner?.lineage ?? "";
   }
 
-  /** First claim of the shard; resolves when this node owns it. */
-  async start(): Promise<void> {
-    this.#own(await this.#options.claims.claim(this.shard, this.#stop.signal));
+  /** True while calls may come in. */
+  get accepting(): boolean {
+    return this.#owner !== undefined && this.#releasing === undefined;
   }
 
-  /** Sends what is pending, then gives up; the shard's claim stays until somebody takes it. */
+  /** Claims the shard. False: it is not to be this node's, or somebody is claiming or releasing it already. */
+  async acquire(): Promise<boolean> {
+    if (this.accepting) return true;
+    if (this.#claiming || this.#releasing !== undefined) return false;
+    const claimed = await this.#claim();
+    if (claimed !== undefined) this.#own(claimed);
+    return claimed !== undefined;
+  }
+
+  /** Sends what is pending, then lets go; the claim stays in the store until somebody takes the shard. */
+  release(): Promise<void> {
+    this.#releasing ??= this.#handOver().finally(() => {
+      this.#releasing = undefined;
+    });
+    return this.#releasing;
+  }
+
+  /** Releases the shard for good: a claim on its way ends too. */
   async stop(): Promise<void> {
+    await this.release();
+    this.#stop.abort();
+  }
+
+  async #handOver(): Promise<void> {
+    this.#timers.stop();
+    this.#refuseMailboxes();
     while (this.#owner !== undefined && (this.#inFlight !== undefined || this.#hasWork)) {
       await new Promise<void>((resolve) => this.#settledWaits.push(resolve));
     }
-    this.#stop.abort();
+    if (this.#owner === undefined) return; // lost meanwhile: whoever noticed has put everything away
     this.#owner = undefined;
+    this.#options.events.shardReleased(this.shard);
     this.#outbox.stop();
-    this.#timers.stop();
     this.#dropActors();
     for (const resolve of this.#roomWaits.splice(0)) resolve();
+    for (const resolve of this.#ownedWaits.splice(0)) resolve();
+  }
+
+  /** Undefined: the shard is not to be this node's. */
+  async #claim(): Promise<ClaimedShard | undefined> {
+    this.#claiming = true;
+    try {
+      return await this.#options.claims.claim(this.shard, this.#stop.signal);
+    } catch (error) {
+      if (!this.#stop.signal.aborted) this.#options.events.shardLost(this.shard, describe(error));
+      return undefined;
+    } finally {
+      this.#claiming = false;
+    }
   }
 
   /** True while the pending batch can take no further turn (L6); look again after each `room()`. */
@@ -114,13 +156,18 @@ export class ShardRunner {
     this.#schedule();
   }
 
-  /** Resolves when everything that `sender` owes now has arrived, even if the shard was lost meanwhile. */
-  async settled(sender: ActorKey): Promise<void> {
+  /**
+   * True once everything that `sender` owes now has arrived, even if the shard was lost meanwhile; false when
+   * the shard is another node's by then, which delivers the rest.
+   */
+  async settled(sender: ActorKey): Promise<boolean> {
     for (;;) {
       const outbox = this.#outbox;
-      if (await outbox.settled(sender)) return;
+      if (await outbox.settled(sender)) return true;
       // The store keeps what did not arrive: the next ownership's outbox begins with it.
-      if (outbox === this.#outbox) await new Promise<void>((resolve) => this.#ownedWaits.push(resolve));
+      if (outbox !== this.#outbox) continue;
+      if (this.#owner === undefined && !this.#claiming) return false;
+      await new Promise<void>((resolve) => this.#ownedWaits.push(resolve));
     }
   }
 
@@ -292,13 +339,11 @@ export class ShardRunner {
     for (const resolve of this.#roomWaits.splice(0)) resolve();
     // Whoever waits to stop must not wait for a store that is away.
     for (const resolve of this.#settledWaits.splice(0)) resolve();
-    const claimed = await this.#options.claims.claim(this.shard, this.#stop.signal).catch((error: unknown) => {
-      if (!this.#stop.signal.aborted) this.#options.events.shardLost(this.shard, describe(error));
-      return undefined;
-    });
+    const claimed = await this.#claim();
     this.#inFlight = undefined;
     if (claimed === undefined) {
       unknown?.refuseAll(refuse("OUTCOME_UNKNOWN"));
+      for (const resolve of this.#ownedWaits.splice(0)) resolve();
       return;
     }
     // The store came back without what this node had written (rule 8): everybody must hear of it.
@@ -329,12 +374,18 @@ export class ShardRunner {
   }
 
   #dropActors(): void {
+    this.#refuseMailboxes();
     for (const live of this.actors.values()) {
       live.stop();
       this.#duties.dropped(live);
-      for (const entry of live.mailbox.splice(0)) entry.settle({ kind: "refused", refusal: notApplied() });
     }
     this.actors.clear();
+  }
+
+  #refuseMailboxes(): void {
+    for (const { mailbox } of this.actors.values()) {
+      for (const entry of mailbox.splice(0)) entry.settle({ kind: "refused", refusal: notApplied() });
+    }
   }
 
   #own(claimed: ClaimedShard): void {

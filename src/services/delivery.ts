@@ -17,6 +17,8 @@ export interface DeliveryOptions {
   shardOf(actor: ActorKey): Shard;
   readonly limits: DeliveryLimits;
   readonly events: DeliveryEvents;
+  /** The first subscription here follows the actor's stream, or the last one has gone. */
+  followed(actor: ActorKey, is: boolean): void;
 }
 
 /** After a failed read nobody reads for so long: the store is likely away for all. */
@@ -33,6 +35,9 @@ export class Delivery {
   #checks: NodeJS.Timeout | undefined;
   #nextCheck: IterableIterator<ActorKey> | undefined;
   #checking = false;
+  /** Streams whose heads are to be looked at before their turn. */
+  readonly #toCheck = new Set<ActorKey>();
+  #checkingSome = false;
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
@@ -61,6 +66,12 @@ export class Delivery {
     for (const stream of this.#attached.get(actor) ?? []) stream.subscription.publish(stream, lineage, entries);
   }
 
+  /** Looks whether these streams have something that was not heard of: news may have been lost. */
+  lookAt(actors: readonly ActorKey[]): void {
+    for (const actor of actors) if (this.#attached.has(actor)) this.#toCheck.add(actor);
+    void this.#checkSome();
+  }
+
   /** Called by the gate once an actor's stream is gone for good. */
   purged(actor: ActorKey): void {
     for (const stream of this.#attached.get(actor) ?? []) stream.subscription.end(stream, "CLOSED");
@@ -76,20 +87,26 @@ export class Delivery {
     clearInterval(this.#checks);
     clearTimeout(this.#pause);
     this.#attached.clear();
+    this.#toCheck.clear();
     this.#waiting.clear();
   }
 
   #register(stream: AttachedStream): void {
     const streams = this.#attached.get(stream.actor);
-    if (streams === undefined) this.#attached.set(stream.actor, new Set([stream]));
-    else streams.add(stream);
+    if (streams === undefined) {
+      this.#attached.set(stream.actor, new Set([stream]));
+      this.#options.followed(stream.actor, true);
+    } else streams.add(stream);
     this.#options.events.streamAttached();
   }
 
   #unregister(stream: AttachedStream): void {
     const streams = this.#attached.get(stream.actor);
     if (streams?.delete(stream) !== true) return;
-    if (streams.size === 0) this.#attached.delete(stream.actor);
+    if (streams.size === 0) {
+      this.#attached.delete(stream.actor);
+      this.#options.followed(stream.actor, false);
+    }
     this.#options.events.streamDetached();
   }
 
@@ -144,6 +161,24 @@ export class Delivery {
       this.#options.events.deliveryFailed(error);
     } finally {
       this.#checking = false;
+    }
+  }
+
+  async #checkSome(): Promise<void> {
+    if (this.#checkingSome) return;
+    this.#checkingSome = true;
+    try {
+      while (this.#toCheck.size > 0) {
+        const some = [...this.#toCheck].slice(0, this.#options.limits.streamReadsMax);
+        await Promise.all(some.map((actor) => this.#checkHead(actor)));
+        for (const actor of some) this.#toCheck.delete(actor);
+      }
+    } catch (error) {
+      // They stay in the set, and the store is likely away for all.
+      this.#options.events.deliveryFailed(error);
+      setTimeout(() => void this.#checkSome(), READ_RETRY_MS).unref();
+    } finally {
+      this.#checkingSome = false;
     }
   }
 

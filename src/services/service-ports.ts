@@ -75,7 +75,7 @@ export async function refusedUnlessRemembered(
   return ports.actors.call({ to, command: { type: "recall" }, deadline, key: { key, digest, secret }, otherwise });
 }
 
-/** Waits until what the actor owed others has arrived; false: the deadline came first. */
+/** Waits until what the actor owed others has arrived; false: the deadline came first, or nobody here can tell. */
 export async function settledInTime(applied: Applied, deadline: number): Promise<boolean> {
   let alarm: NodeJS.Timeout | undefined;
   const late = new Promise<boolean>((resolve) => {
@@ -86,7 +86,7 @@ export async function settledInTime(applied: Applied, deadline: number): Promise
       Math.max(deadline - performance.now(), 0),
     );
   });
-  const settled = await Promise.race([applied.settled.then(() => true), late]);
+  const settled = await Promise.race([applied.settled, late]);
   clearTimeout(alarm);
   return settled;
 }

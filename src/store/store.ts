@@ -242,7 +242,10 @@ export interface Store {
   purgeApplication(applicationId: string): Promise<void>;
 
   // Nodes
-  /** Writes this node's heartbeat; answers all nodes' last written counters. */
+  /**
+   * Writes this node's heartbeat, if it is its first (counter 1) or its record is still there, and answers all
+   * records: a node that does not find its own was expelled and comes back as a new one.
+   */
   heartbeat(node: NodeRecord): Promise<NodeRecord[]>;
   readNodes(): Promise<NodeRecord[]>;
   removeNode(nodeId: string): Promise<void>;
@@ -255,8 +258,12 @@ export interface Store {
 export interface NodeRecord {
   readonly nodeId: string;
   readonly address: string;
-  /** Rises with each beat; peers judge by whether it moved, never by a wall clock. */
+  /** 1, then rising with each beat; peers judge by whether it moved, never by a wall clock. */
   readonly counter: number;
+  /** It hands its shards over and takes no more. */
+  readonly leaving: boolean;
+  /** Ids of nodes whose links it can't reach. */
+  readonly unreachable: readonly string[];
 }
 
 export type Durability = "memory" | "fsync";

@@ -1,4 +1,6 @@
 // What the transport is given: its ports, its limits and the events that it reports. Types only.
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
 import type { Acknowledgements } from "../services/acknowledgements.ts";
 import type { Delivery } from "../services/delivery.ts";
 import type { Authenticator, Dispatch } from "../services/request-port.ts";
@@ -45,6 +47,8 @@ export interface TransportOptions {
   readonly delivery: Delivery;
   readonly streams: StreamDirectory;
   readonly acknowledgements: Acknowledgements;
+  /** Upgrades on paths that are not the application servers'. */
+  readonly otherUpgrades?: ReadonlyMap<string, (request: IncomingMessage, socket: Duplex, head: Buffer) => void>;
   readonly limits: TransportLimits;
   readonly events: TransportEvents;
 }

@@ -38,6 +38,7 @@ export class AegisServer {
   readonly #keys: KeyWatch;
   readonly #progress: NodeJS.Timeout;
   #pendingHandshakes = 0;
+  #isOpen = false;
   #draining = false;
   #emptied: (() => void) | undefined;
 
@@ -55,7 +56,11 @@ export class AegisServer {
       answerPlainHttp,
     );
     this.#http.maxConnections = limits.sessionsMax + limits.handshakesPendingMax + SPARE_CONNECTIONS;
-    this.#http.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket, head));
+    this.#http.on("upgrade", (request, socket, head) => {
+      const other = options.otherUpgrades?.get((request.url ?? "").split("?")[0] ?? "");
+      if (other === undefined) void this.#upgrade(request, socket, head);
+      else other(request, socket, head);
+    });
     this.#sockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
@@ -74,6 +79,11 @@ export class AegisServer {
     });
     this.#progress = setInterval(() => this.#checkProgress(), PROGRESS_CHECK_MS);
     this.#progress.unref();
+  }
+
+  /** From now on sessions are let in; before, they are told to come again. */
+  open(): void {
+    this.#isOpen = true;
   }
 
   /** Resolves with the port that it listens on. */
@@ -166,7 +176,7 @@ export class AegisServer {
     const { limits, authenticator } = this.#options;
     const form = refuseUpgradeForm(request);
     if (form !== undefined) return { ok: false, ...form };
-    if (this.#isDraining()) return refused("DRAINING");
+    if (this.#isDraining() || !this.#isOpen) return refused("DRAINING");
     const isFull = this.#sessions.size + this.#pendingHandshakes > limits.sessionsMax;
     if (isFull || this.#pendingHandshakes > limits.handshakesPendingMax) {
       return refused("RATE_LIMITED", { message: "this node has all the sessions that it takes" });

@@ -168,15 +168,21 @@ export const readCases: readonly StoreCase[] = [
     name: "[P9] every node's last heartbeat is seen by all until it is removed",
     async run({ store }) {
       const [a, b] = [randomUUID(), randomUUID()];
-      await store.heartbeat({ nodeId: a, address: "127.0.0.1:1", counter: 1 });
-      const seen = await store.heartbeat({ nodeId: b, address: "127.0.0.1:2", counter: 7 });
+      const first = { nodeId: a, address: "127.0.0.1:1", counter: 1, leaving: false, unreachable: [b] };
+      const other = { nodeId: b, address: "127.0.0.1:2", counter: 1, leaving: true, unreachable: [] };
+      await store.heartbeat(first);
+      const seen = await store.heartbeat(other);
       assert.deepEqual(
         seen.filter(({ nodeId }) => nodeId === a),
-        [{ nodeId: a, address: "127.0.0.1:1", counter: 1 }],
+        [first],
       );
-      await store.heartbeat({ nodeId: a, address: "127.0.0.1:1", counter: 2 });
+      await store.heartbeat({ ...first, counter: 2 });
       const counters = new Map((await store.readNodes()).map(({ nodeId, counter }) => [nodeId, counter]));
-      assert.deepEqual([counters.get(a), counters.get(b)], [2, 7]);
+      assert.deepEqual([counters.get(a), counters.get(b)], [2, 1]);
+      await store.removeNode(a);
+      // Expelled: a heartbeat that is not its first brings nobody back.
+      const after = await store.heartbeat({ ...first, counter: 3 });
+      assert.ok(!after.some(({ nodeId }) => nodeId === a));
       await store.removeNode(a);
       await store.removeNode(b);
       assert.ok(!(await store.readNodes()).some(({ nodeId }) => nodeId === a || nodeId === b));

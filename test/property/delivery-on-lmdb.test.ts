@@ -125,7 +125,7 @@ it("[G5] reads the embedded store without a gap, a double or a step back while i
       const path = await mkdtemp(join(tmpdir(), "aegis-delivery-"));
       const store = await openLmdbStore({ path, durability: "memory", shardCount: 1 });
       const limits = { streamReadsMax: 3, streamReadEventsMax: 5, streamReadBytesMax: 200, streamChecksPerSecond: 0 };
-      const delivery = new Delivery({ store, shardOf: () => 0, limits, events: SILENT });
+      const delivery = new Delivery({ followed: () => undefined, store, shardOf: () => 0, limits, events: SILENT });
       try {
         await play(store, delivery, rounds);
       } finally {

@@ -41,6 +41,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 class Play {
   readonly world = new StreamWorld();
   readonly delivery = new Delivery({
+    followed: () => undefined,
     store: this.world,
     shardOf: () => 0,
     limits: { streamReadsMax: 2, streamReadEventsMax: 3, streamReadBytesMax: 12, streamChecksPerSecond: 0 },

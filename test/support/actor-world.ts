@@ -89,22 +89,27 @@ export class ActorWorld {
   /** A node that owns every shard: whoever owned them before is fenced. */
   async node(choices: HostChoices = {}): Promise<Node> {
     const node = this.nodeNotStarted(choices);
-    await node.host.start();
+    node.host.start();
+    await Promise.all(Array.from({ length: this.store.shardCount }, (_, shard) => node.host.acquire(shard)));
     return node;
   }
 
   nodeNotStarted(choices: HostChoices = {}): Node {
     const store = new FaultyStore(this.store);
     const events: string[] = [];
+    const nodeId = randomUUID();
     const claims = new Ownership({
       store,
-      nodeId: randomUUID(),
-      address: "127.0.0.1:1",
+      nodeId: () => nodeId,
+      address: () => "127.0.0.1:1",
+      stance: () => "claim",
       retryMinMs: 1,
       retryMaxMs: 20,
     });
-    const host = new ActorHost({
+    const host: ActorHost = new ActorHost({
       store,
+      actors: { call: (call) => host.call(call) },
+      forgetApplication: (applicationId) => Promise.resolve(host.forgetApplication(applicationId)),
       claims: choices.claims?.(claims) ?? claims,
       clock: this.clock,
       catalogue: choices.catalogue ?? machineCatalogue,
@@ -113,6 +118,7 @@ export class ActorWorld {
         batchCommitted: (operations) => events.push(`committed ${String(operations)}`),
         shardLost: (shard, cause) => events.push(`lost ${String(shard)}: ${cause}`),
         lineageChanged: (shard) => events.push(`lineage changed ${String(shard)}`),
+        shardReleased: (shard) => events.push(`released ${String(shard)}`),
         shardClaimed: (shard, fence) => events.push(`claimed ${String(shard)} ${String(fence)}`),
         actorFailed: (kind, cause) => events.push(`failed ${kind}: ${String(cause)}`),
         actorsLive: (count) => events.push(`live ${String(count)}`),

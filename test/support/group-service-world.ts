@@ -52,14 +52,24 @@ export class GroupServiceWorld {
     const counted = countedStore(store, this.written);
     this.#host = new ActorHost({
       store: counted,
+      actors: { call: (call) => this.#host.call(call) },
+      forgetApplication: () => Promise.resolve(),
       clock: { now: () => NOW_MS },
-      claims: new Ownership({ store: counted, nodeId: "bench", address: "127.0.0.1:1", retryMinMs: 1, retryMaxMs: 20 }),
+      claims: new Ownership({
+        store: counted,
+        nodeId: () => "bench",
+        address: () => "127.0.0.1:1",
+        stance: () => "claim",
+        retryMinMs: 1,
+        retryMaxMs: 20,
+      }),
       catalogue: machineCatalogue,
       limits,
       events: {
         batchCommitted: () => undefined,
         shardLost: () => undefined,
         lineageChanged: () => undefined,
+        shardReleased: () => undefined,
         shardClaimed: () => undefined,
         actorFailed: (_, cause) => {
           throw cause;
@@ -97,7 +107,8 @@ export class GroupServiceWorld {
     const folder = await mkdtemp(path.join(tmpdir(), "aegis-groups-"));
     const store = await openLmdbStore({ path: folder, durability: "fsync", shardCount: 4 });
     const world = new GroupServiceWorld(folder, store);
-    await world.#host.start();
+    world.#host.start();
+    await Promise.all(Array.from({ length: store.shardCount }, (_, shard) => world.#host.acquire(shard)));
     return world;
   }
 

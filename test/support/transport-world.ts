@@ -59,7 +59,13 @@ export class TransportWorld implements Authenticator, StreamDirectory {
       destination: { write: (line: string) => this.log.push(line) },
     });
     const all = { ...DEFAULTS, ...limits };
-    this.delivery = new Delivery({ store: this.streams, shardOf: () => 0, limits: all, events: this.telemetry });
+    this.delivery = new Delivery({
+      followed: () => undefined,
+      store: this.streams,
+      shardOf: () => 0,
+      limits: all,
+      events: this.telemetry,
+    });
     this.#acknowledgements = new Acknowledgements(this, all);
     this.server = new AegisServer({
       host: "127.0.0.1",

@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { Ownership } from "../../src/cluster/ownership.ts";
+import { Ownership, type Claimed, type OwnershipOptions } from "../../src/cluster/ownership.ts";
 import { StoreRefused, StoreUnavailable } from "../../src/store/store.ts";
 import { ActorWorld, until } from "../support/actor-world.ts";
 import { FaultyStore } from "../support/faulty-store.ts";
@@ -13,13 +13,30 @@ afterEach(async () => {
   await world.close();
 });
 
-const quick = { nodeId: "n", address: "127.0.0.1:1", retryMinMs: 1, retryMaxMs: 4 };
 const never = new AbortController().signal;
 
+function ownership(store: OwnershipOptions["store"], more: Partial<OwnershipOptions> = {}): Ownership {
+  return new Ownership({
+    store,
+    nodeId: () => "n",
+    address: () => "127.0.0.1:1",
+    stance: () => "claim",
+    retryMinMs: 1,
+    retryMaxMs: 4,
+    ...more,
+  });
+}
+
+async function claim(store: OwnershipOptions["store"], nodeId = "n"): Promise<Claimed> {
+  const claimed = await ownership(store, { nodeId: () => nodeId }).claim(0, never);
+  if (claimed === undefined) throw new Error("the shard was left alone");
+  return claimed;
+}
+
 it("claims a shard that nobody owned, then from whoever owned it, each time with a fence of its own", async () => {
-  const first = await new Ownership({ ...quick, store: world.store }).claim(0, never);
+  const first = await claim(world.store);
   expect(first).toMatchObject({ previous: undefined, receipt: undefined, record: { owner: "n", sequence: 0 } });
-  const second = await new Ownership({ ...quick, nodeId: "m", store: world.store }).claim(0, never);
+  const second = await claim(world.store, "m");
   expect(second.previous).toEqual(first.record);
   expect(second.record.fence.number).toBe(first.record.fence.number + 1);
   expect(second.record.fence.nonce).not.toBe(first.record.fence.nonce);
@@ -27,12 +44,12 @@ it("claims a shard that nobody owned, then from whoever owned it, each time with
 });
 
 it("[P8] hands over the last receipt, whoever's it is", async () => {
-  const { record } = await new Ownership({ ...quick, store: world.store }).claim(0, never);
+  const { record } = await claim(world.store);
   await world.store.commit(0, record.fence, 1, [
     { op: "putPart", actor: "a/group/1", name: "p", bytes: new Uint8Array([1]) },
   ]);
   await world.store.commit(0, record.fence, 2, [{ op: "takePart", actor: "a/group/1", name: "p" }]);
-  const { receipt } = await new Ownership({ ...quick, nodeId: "m", store: world.store }).claim(0, never);
+  const { receipt } = await claim(world.store, "m");
   expect(receipt).toEqual({ sequence: 2, taken: [new Uint8Array([1])] });
 });
 
@@ -40,8 +57,8 @@ it("[P8] a claim whose answer was lost is asked about with the same nonce, not m
   const store = new FaultyStore(world.store);
   let faults = 0;
   store.fault = (call) => (call === "claim" && (faults += 1) <= 3 ? "after" : undefined);
-  const former = await new Ownership({ ...quick, nodeId: "m", store: world.store }).claim(0, never);
-  const { record, previous } = await new Ownership({ ...quick, store }).claim(0, never);
+  const former = await claim(world.store, "m");
+  const { record, previous } = await claim(store);
   expect(faults).toBe(4);
   expect(record.fence.number).toBe(2);
   // Whose record it replaced is still known: that decides what became of a batch on its way.
@@ -53,7 +70,7 @@ it("[G7] goes on while the store is away or another claims first", async () => {
   const faults = ["before", "fenced", "before", "fenced"] as const;
   let calls = 0;
   store.fault = (call) => (call === "claim" ? faults[calls++] : undefined);
-  expect((await new Ownership({ ...quick, store }).claim(0, never)).record.owner).toBe("n");
+  expect((await claim(store)).record.owner).toBe("n");
   expect(calls).toBe(5);
 });
 
@@ -65,12 +82,12 @@ it("ends when it is told to, and leaves nothing behind on the signal however oft
     return "before";
   };
   const stop = new AbortController();
-  const claiming = new Ownership({ ...quick, store }).claim(0, stop.signal);
+  const claiming = ownership(store).claim(0, stop.signal);
   await until(() => calls > 40);
   expect(getEventListeners(stop.signal, "abort").length).toBeLessThan(3);
   stop.abort();
   await expect(claiming).rejects.toThrow();
-  await expect(new Ownership({ ...quick, store }).claim(0, stop.signal)).rejects.toThrow();
+  await expect(ownership(store).claim(0, stop.signal)).rejects.toThrow();
 });
 
 it("what is no outage is not tried again", async () => {
@@ -78,5 +95,19 @@ it("what is no outage is not tried again", async () => {
     readOwner: () => Promise.reject(new StoreRefused("not yours")),
     claim: () => Promise.reject(new StoreUnavailable("-")),
   };
-  await expect(new Ownership({ ...quick, store: refusing }).claim(0, never)).rejects.toThrow(StoreRefused);
+  await expect(ownership(refusing).claim(0, never)).rejects.toThrow(StoreRefused);
+});
+
+it("leaves a shard alone, or waits, as it is told before each try", async () => {
+  const { record } = await claim(world.store, "m");
+  const stances: ("claim" | "wait" | "leave")[] = ["wait", "wait", "leave"];
+  const asked: (string | undefined)[] = [];
+  const stance = (_: number, owner: string | undefined): "claim" | "wait" | "leave" => {
+    asked.push(owner);
+    return stances[asked.length - 1] ?? "claim";
+  };
+  expect(await ownership(world.store, { stance }).claim(0, never)).toBeUndefined();
+  expect(asked).toEqual(["m", "m", "m"]);
+  expect((await world.store.readOwner(0))?.fence).toEqual(record.fence);
+  expect((await ownership(world.store, { stance }).claim(0, never))?.record.owner).toBe("n");
 });

@@ -163,7 +163,10 @@ export class LmdbStore extends LmdbReader implements Store {
   }
 
   async heartbeat(node: NodeRecord): Promise<NodeRecord[]> {
-    await this.#writer.write(() => this.database.put(nodeKey(node.nodeId), encodeNode(node)));
+    await this.#writer.write(() => {
+      const key = nodeKey(node.nodeId);
+      if (node.counter === 1 || this.database.getBytes(key) !== undefined) this.database.put(key, encodeNode(node));
+    });
     return this.readNodes();
   }
 

@@ -85,8 +85,7 @@ export class RedisReader {
   }
 
   async readNodes(): Promise<NodeRecord[]> {
-    const values = replies.list(await this.connection.command("HVALS", this.keys.nodes()));
-    return values.map((value) => JSON.parse(replies.textOf(value)) as NodeRecord);
+    return replies.nodesOf(await this.connection.command("HVALS", this.keys.nodes()));
   }
 
   async healthy(): Promise<boolean> {

@@ -201,12 +201,9 @@ export class RedisStore extends RedisReader implements Store {
   }
 
   async heartbeat(node: NodeRecord): Promise<NodeRecord[]> {
-    // Both leave in one write, and one connection keeps their order.
-    const [, nodes] = await Promise.all([
-      this.connection.command("HSET", this.keys.nodes(), node.nodeId, JSON.stringify(node)),
-      this.readNodes(),
-    ]);
-    return nodes;
+    const first = node.counter === 1 ? "1" : "";
+    const args = [node.nodeId, JSON.stringify(node), first];
+    return replies.nodesOf(await this.connection.script("heartbeat", [this.keys.nodes()], args));
   }
 
   async removeNode(nodeId: string): Promise<void> {

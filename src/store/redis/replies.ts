@@ -1,6 +1,7 @@
 // Reads the scripts' replies. Pure; what it hands out is a copy. A reply of another shape is a bug.
 import { unpackChunks } from "../chunks.ts";
 import type {
+  NodeRecord,
   ClaimOutcome,
   CommitOutcome,
   Mark,
@@ -114,4 +115,8 @@ export function pairs(flat: readonly Reply[]): [Reply, Reply][] {
   const found: [Reply, Reply][] = [];
   for (let at = 0; at + 1 < flat.length; at += 2) found.push([flat[at] as Reply, flat[at + 1] as Reply]);
   return found;
+}
+
+export function nodesOf(reply: Reply): NodeRecord[] {
+  return list(reply).map((record) => JSON.parse(textOf(record)) as NodeRecord);
 }

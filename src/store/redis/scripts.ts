@@ -5,6 +5,7 @@ import type { SabotageSwitch, SabotageSwitches } from "../sabotage.ts";
 export const SCRIPT_NAMES = [
   "claim",
   "commit",
+  "heartbeat",
   "list-parts",
   "load",
   "open-meta",

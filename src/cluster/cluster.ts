@@ -1,0 +1,283 @@
+// This node in its cluster: membership, links, the shards that are placed here, the way to those that are not, and
+// the relay of events. Wires the room; each part decides for itself.
+import type { ActorPort, Call, Outcome } from "../actors/actor-port.ts";
+import { refuse } from "../protocol/errors.ts";
+import type { ActorKey, Fence, Shard, Store, StreamEntry } from "../store/store.ts";
+import { EventRelay } from "./event-relay.ts";
+import { Membership, type MembershipEvents, type MembershipTimings } from "./membership.ts";
+import { Ownership } from "./ownership.ts";
+import type { CallAnswer, PeerAnswer, PeerNotice, PeerRequest } from "./peer-frames.ts";
+import { NotSent, PeerLink, type LinkLimits } from "./peer-link.ts";
+import { PeerLinkServer, type PeerSession } from "./peer-link-server.ts";
+import { placement } from "./placement.ts";
+import { remoteDeadline, Router, type RouterLimits } from "./router.ts";
+import { ShardKeeper } from "./shard-keeper.ts";
+
+export interface ClusterLimits extends LinkLimits, RouterLimits, MembershipTimings {
+  /** Within which an owner lets go of a shard; then it is taken. */
+  readonly handOverMs: number;
+  /** Shards on their way to this node at once. */
+  readonly incomingShardsMax: number;
+}
+
+export interface ClusterEvents extends MembershipEvents {
+  distrusted(cause: string): void;
+  shardTaken(shard: number): void;
+  callForwarded(): void;
+  bug(where: string, error: unknown): void;
+}
+
+/** The actors of this node. */
+export interface ClusterHost extends ActorPort {
+  acquire(shard: Shard): Promise<boolean>;
+  release(shard: Shard): Promise<void>;
+  fenceOf(shard: Shard): Fence | undefined;
+  readonly shardsOwned: number;
+  loseAll(cause: string): void;
+  forgetApplication(applicationId: string): void;
+}
+
+/** The subscribers of this node. */
+export interface ClusterDelivery {
+  published(actor: ActorKey, lineage: string, entries: readonly StreamEntry[]): void;
+  purged(actor: ActorKey): void;
+  lookAt(actors: readonly ActorKey[]): void;
+}
+
+export interface ClusterOptions {
+  readonly store: Store;
+  readonly nodeId: string;
+  /** host:port under which other nodes reach this one. */
+  address(): string;
+  readonly linkKey: Uint8Array;
+  readonly limits: ClusterLimits;
+  readonly events: ClusterEvents;
+  /** The store has one process. */
+  readonly alone: boolean;
+  readonly sabotage?: ReadonlySet<string>;
+  host(): ClusterHost;
+  delivery(): ClusterDelivery;
+}
+
+const CLAIM_RETRY_MS = { min: 20, max: 1_000 };
+const FORGET_MS = 5_000;
+
+export class Cluster {
+  readonly ownership: Ownership;
+  readonly router: Router;
+  readonly relay: EventRelay;
+  readonly links: PeerLinkServer;
+  readonly #options: ClusterOptions;
+  readonly #membership: Membership;
+  readonly #keeper: ShardKeeper;
+  readonly #peers = new Map<string, PeerLink>();
+  #placement: readonly (string | undefined)[] = [];
+
+  // eslint-disable-next-line max-lines-per-function -- the room's one place of wiring
+  constructor(options: ClusterOptions) {
+    this.#options = options;
+    const { store, limits, events } = options;
+    const membership = new Membership({
+      store,
+      nodeId: options.nodeId,
+      address: () => options.address(),
+      timings: limits,
+      alone: options.alone,
+      selfFenceOff: options.sabotage?.has("selfFenceOff") === true,
+      events,
+      changed: () => this.#changed(),
+      distrusted: (cause) => {
+        events.distrusted(cause);
+        options.host().loseAll(cause);
+      },
+    });
+    this.#membership = membership;
+    const view = {
+      store,
+      nodeId: () => membership.nodeId,
+      isMember: (nodeId: string) => membership.has(nodeId),
+      placedOn: (shard: Shard) => this.#placement[shard],
+      fenceOf: (shard: Shard) => options.host().fenceOf(shard),
+      request: (nodeId: string, request: PeerRequest, ttlMs: number) => this.#request(nodeId, request, ttlMs),
+    };
+    const requestValue = async (nodeId: string, request: PeerRequest, ttlMs: number): Promise<unknown> =>
+      (await this.#request(nodeId, request, ttlMs)).value;
+    this.router = new Router({
+      ...view,
+      limits,
+      local: { call: (call) => this.#callHere(call) },
+      forwarded: () => events.callForwarded(),
+    });
+    this.relay = new EventRelay({
+      ...view,
+      shardCount: store.shardCount,
+      ownerOf: (shard) => this.router.ownerOf(shard),
+      heard: (shard, owner) => this.router.heard(shard, owner),
+      request: requestValue,
+      notify: (nodeId, notice) => this.#peers.get(nodeId)?.notify(notice),
+      published: (actor, lineage, entries) => options.delivery().published(actor, lineage, entries),
+      purged: (actor) => options.delivery().purged(actor),
+      lookAt: (actors) => options.delivery().lookAt(actors),
+    });
+    this.#keeper = new ShardKeeper({
+      ...view,
+      host: {
+        acquire: (shard) => options.host().acquire(shard),
+        fenceOf: view.fenceOf,
+      },
+      handOverMs: limits.handOverMs,
+      incomingMax: limits.incomingShardsMax,
+      trusted: () => membership.trusted,
+      request: requestValue,
+      shardTaken: events.shardTaken,
+      failed: (error) => events.bug("shards", error),
+    });
+    this.ownership = new Ownership({
+      store,
+      nodeId: view.nodeId,
+      address: () => options.address(),
+      stance: (shard, owner) => this.#keeper.stance(shard, owner),
+      retryMinMs: CLAIM_RETRY_MS.min,
+      retryMaxMs: CLAIM_RETRY_MS.max,
+    });
+    this.links = new PeerLinkServer({
+      nodeId: view.nodeId,
+      linkKey: options.linkKey,
+      limits,
+      requested: (session, request, ttlMs) => this.#requested(session, request, ttlMs),
+      noticed: (session, notice) => this.#noticed(session, notice),
+      closed: (session) => this.relay.ended(session),
+    });
+  }
+
+  /** Joins the cluster and begins to take shards. @throws StoreUnavailable, StoreRefused */
+  async start(): Promise<void> {
+    await this.#membership.start();
+    this.#tell({ kind: "look" });
+    this.#keeper.start();
+    this.relay.start();
+  }
+
+  /** Every shard that is placed here is owned here, and this node may be trusted. */
+  get ready(): boolean {
+    return this.#membership.trusted && this.#keeper.complete;
+  }
+
+  /** Lets the others take this node's shards; resolves when they have, or after `withinMs`. */
+  async leave(withinMs: number): Promise<void> {
+    this.#keeper.stop();
+    const others = this.#membership.takers.some((nodeId) => nodeId !== this.#membership.nodeId);
+    if (!others) return;
+    await this.#membership.leave();
+    this.#tell({ kind: "look" });
+    const until = performance.now() + withinMs;
+    while (this.#options.host().shardsOwned > 0 && performance.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, LEAVE_LOOK_MS));
+    }
+  }
+
+  /** Cuts the links and strikes this node from the record. */
+  async stop(): Promise<void> {
+    this.#keeper.stop();
+    this.relay.stop();
+    // A store that is away keeps a record of a node that no longer beats; nobody minds.
+    await this.#membership.stop().catch(() => undefined);
+    for (const link of this.#peers.values()) link.stop();
+    this.#peers.clear();
+    this.links.close();
+  }
+
+  /** Every node lets go of the application's actors. Rejects unless all have. */
+  async forgetApplication(applicationId: string): Promise<void> {
+    this.#options.host().forgetApplication(applicationId);
+    const request: PeerRequest = { kind: "forgetApplication", applicationId };
+    await Promise.all([...this.#peers.keys()].map((nodeId) => this.#request(nodeId, request, FORGET_MS)));
+  }
+
+  /** A node that may not trust itself takes nothing, whatever it still holds. */
+  #callHere(call: Call): Promise<Outcome> {
+    if (!this.#membership.trusted) return Promise.resolve({ kind: "refused", refusal: refuse("NOT_OWNER") });
+    return this.#options.host().call(call);
+  }
+
+  #request(nodeId: string, request: PeerRequest, ttlMs: number): Promise<PeerAnswer> {
+    const link = this.#peers.get(nodeId);
+    if (link === undefined) return Promise.reject(new NotSent("no such node"));
+    return link.request(request, ttlMs);
+  }
+
+  #tell(notice: PeerNotice): void {
+    for (const link of this.#peers.values()) link.notify(notice);
+  }
+
+  #changed(): void {
+    const { store, linkKey, limits } = this.#options;
+    this.#placement = placement(store.shardCount, this.#membership.takers);
+    const self = this.#membership.nodeId;
+    const others = this.#membership.members.filter(({ nodeId }) => nodeId !== self);
+    for (const [nodeId, link] of this.#peers) {
+      if (others.some((other) => other.nodeId === nodeId)) continue;
+      this.#peers.delete(nodeId);
+      this.relay.lost(nodeId);
+      link.stop();
+    }
+    for (const { nodeId, address } of others) {
+      if (this.#peers.has(nodeId)) continue;
+      const link = new PeerLink({
+        from: self,
+        to: nodeId,
+        address,
+        linkKey,
+        limits,
+        notice: (notice) => this.relay.noticed(nodeId, notice),
+        reachable: (is) => {
+          this.#membership.reachable(nodeId, is);
+          if (is) link.notify({ kind: "look" });
+        },
+        closed: () => this.relay.lost(nodeId),
+      });
+      this.#peers.set(nodeId, link);
+    }
+    this.#keeper.look();
+  }
+
+  async #requested(session: PeerSession, request: PeerRequest, ttlMs: number): Promise<PeerAnswer> {
+    switch (request.kind) {
+      case "call":
+        return this.#calledFor(request.shard, request.call, ttlMs);
+      case "handOver": {
+        if (!this.#membership.has(request.to)) await this.#membership.look();
+        await this.#options.host().release(request.shard);
+        this.router.heard(request.shard, request.to);
+        return answer(true);
+      }
+      case "attach":
+        return answer(this.relay.attach(session, request.shard, request.actors));
+      case "forgetApplication":
+        this.#options.host().forgetApplication(request.applicationId);
+        return answer(true);
+    }
+  }
+
+  async #calledFor(shard: Shard, call: object, ttlMs: number): Promise<PeerAnswer> {
+    const outcome = await this.#callHere({ ...(call as Omit<Call, "deadline">), deadline: remoteDeadline(ttlMs) });
+    if (outcome.kind === "applied") {
+      const { settled, ...applied } = outcome;
+      return { value: { outcome: applied } satisfies CallAnswer, settled };
+    }
+    const owner = this.router.ownerOf(shard);
+    const hint = owner === undefined || owner === this.#membership.nodeId ? {} : { owner };
+    return answer({ outcome, ...hint } satisfies CallAnswer);
+  }
+
+  #noticed(session: PeerSession, notice: PeerNotice): void {
+    if (notice.kind === "detach") this.relay.detach(session, notice.actors);
+    else if (notice.kind === "look") void this.#membership.look();
+  }
+}
+
+const LEAVE_LOOK_MS = 20;
+
+function answer(value: unknown): PeerAnswer {
+  return { value, settled: Promise.resolve(true) };
+}

@@ -1,0 +1,244 @@
+// Who is in the cluster, as this node sees it: beats in the store, watches the others' counters by its own
+// monotonic clock, expels who has gone, and knows when it may not trust itself (GUARANTEES, Timings). Decides
+// only who should try to own a shard, never who may write it.
+import { randomUUID } from "node:crypto";
+import type { NodeRecord, Store } from "../store/store.ts";
+import { toExpel, type SeenMember } from "./expulsion.ts";
+
+export interface MembershipTimings {
+  /** Between two heartbeats. */
+  readonly nodeHeartbeatMs: number;
+  /** Without a heartbeat of its own in the store for so long, a node takes no more work. */
+  readonly selfFenceMs: number;
+  /** A member whose heartbeat stands still for so long is expelled. */
+  readonly expelMs: number;
+  /** With two nodes: the same, when the other's port refuses connections. */
+  readonly refusedExpelMs: number;
+}
+
+export interface MembershipOptions {
+  readonly store: Pick<Store, "heartbeat" | "readNodes" | "removeNode">;
+  readonly nodeId: string;
+  /** host:port under which other nodes reach this one. */
+  address(): string;
+  readonly timings: MembershipTimings;
+  /** The store has one process (rule 10): whoever else is recorded there is gone. */
+  readonly alone: boolean;
+  /** Tests only: this node trusts itself whatever becomes of its heartbeat. */
+  readonly selfFenceOff?: boolean;
+  readonly events: MembershipEvents;
+  /** Members have come, gone or changed what they say. */
+  changed(): void;
+  /** This node has not renewed in time, or was expelled: nothing may go on under its claims. */
+  distrusted(cause: string): void;
+}
+
+export interface MembershipEvents {
+  memberJoined(nodeId: string): void;
+  memberGone(nodeId: string, expelled: boolean): void;
+  heartbeatFailed(error: unknown): void;
+  /** It was expelled and comes back under this id. */
+  rejoined(nodeId: string): void;
+}
+
+interface Seen {
+  record: NodeRecord;
+  silentMs: number;
+}
+
+/** Silence counts only while this node looks: a pause of its own is nobody else's. */
+const WATCH_STEPS_MAX = 1.5;
+/** Somebody can't be reached: everybody looks more often. */
+const HURRY = 5;
+
+export class Membership {
+  readonly #options: MembershipOptions;
+  readonly #seen = new Map<string, Seen>();
+  readonly #unreachable = new Set<string>();
+  #nodeId: string;
+  #counter = 0;
+  #leaving = false;
+  #stopped = false;
+  #renewedMs = Number.NEGATIVE_INFINITY;
+  #watchedMs = 0;
+  #trusted = false;
+  #timer: NodeJS.Timeout | undefined;
+  #fence: NodeJS.Timeout | undefined;
+  #beating: Promise<void> | undefined;
+
+  constructor(options: MembershipOptions) {
+    this.#options = options;
+    this.#nodeId = options.nodeId;
+  }
+
+  /** Joins; from now on others count on this node. @throws StoreUnavailable, StoreRefused */
+  async start(): Promise<void> {
+    const { store, alone, timings } = this.#options;
+    if (alone) for (const { nodeId } of await store.readNodes()) await store.removeNode(nodeId);
+    await this.#exchange();
+    this.#schedule();
+    this.#fence = setInterval(() => this.#judgeSelf(), timings.nodeHeartbeatMs / 4);
+    this.#fence.unref();
+  }
+
+  /** This node's id: another after it was expelled. */
+  get nodeId(): string {
+    return this.#nodeId;
+  }
+
+  /** Everybody who has not gone, this node included. */
+  get members(): readonly NodeRecord[] {
+    return [...this.#seen.values()].map(({ record }) => record);
+  }
+
+  has(nodeId: string): boolean {
+    return this.#seen.has(nodeId);
+  }
+
+  /** Members that shards may be placed on. */
+  get takers(): readonly string[] {
+    return this.members.filter(({ leaving }) => !leaving).map(({ nodeId }) => nodeId);
+  }
+
+  /** False while this node can't know whether it was expelled. */
+  get trusted(): boolean {
+    if (this.#options.selfFenceOff === true) return true;
+    return this.#trusted && performance.now() - this.#renewedMs < this.#options.timings.selfFenceMs;
+  }
+
+  /** A link to the member was refused or reset, or (`true`) stands again. */
+  reachable(nodeId: string, is: boolean): void {
+    if (is === !this.#unreachable.has(nodeId)) return;
+    if (is) this.#unreachable.delete(nodeId);
+    else this.#unreachable.add(nodeId);
+    void this.look();
+  }
+
+  /** Beats and reads what the others say, now. Never rejects. */
+  look(): Promise<void> {
+    this.#beating ??= this.#beat().finally(() => {
+      this.#beating = undefined;
+      this.#schedule();
+    });
+    return this.#beating;
+  }
+
+  /** Says that this node takes no more shards. */
+  async leave(): Promise<void> {
+    this.#leaving = true;
+    await this.#beating;
+    await this.look();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    clearInterval(this.#fence);
+    await this.#beating;
+    clearTimeout(this.#timer);
+    await this.#options.store.removeNode(this.#nodeId);
+  }
+
+  #schedule(): void {
+    clearTimeout(this.#timer);
+    if (this.#stopped) return;
+    const { nodeHeartbeatMs } = this.#options.timings;
+    const hurry = [...this.#unreachable].some((nodeId) => this.has(nodeId));
+    this.#timer = setTimeout(() => void this.look(), hurry ? nodeHeartbeatMs / HURRY : nodeHeartbeatMs);
+  }
+
+  async #beat(): Promise<void> {
+    try {
+      await this.#exchange();
+    } catch (error) {
+      this.#options.events.heartbeatFailed(error);
+    }
+  }
+
+  async #exchange(): Promise<void> {
+    const { store, address } = this.#options;
+    const nodeId = this.#nodeId;
+    const sentMs = performance.now();
+    this.#counter += 1;
+    const unreachable = [...this.#unreachable].filter((id) => this.has(id));
+    const records = await store.heartbeat({
+      nodeId,
+      address: address(),
+      counter: this.#counter,
+      leaving: this.#leaving,
+      unreachable,
+    });
+    if (!records.some((record) => record.nodeId === nodeId)) {
+      if (this.#options.selfFenceOff !== true) await this.#rejoin();
+      return;
+    }
+    this.#renewedMs = sentMs;
+    this.#trusted = true;
+    if (this.#watch(records)) this.#options.changed();
+    await this.#expel();
+  }
+
+  /** It was expelled: others may own what it owned. It comes back as somebody new. */
+  async #rejoin(): Promise<void> {
+    this.#distrust("expelled by the other nodes");
+    this.#seen.delete(this.#nodeId);
+    this.#nodeId = randomUUID();
+    this.#counter = 0;
+    this.#options.events.rejoined(this.#nodeId);
+    await this.#exchange();
+  }
+
+  /** @returns whether anything has changed that others should look at */
+  #watch(records: readonly NodeRecord[]): boolean {
+    const { nodeHeartbeatMs } = this.#options.timings;
+    const nowMs = performance.now();
+    const watchedMs = Math.min(nowMs - this.#watchedMs, nodeHeartbeatMs * WATCH_STEPS_MAX);
+    this.#watchedMs = nowMs;
+    let changed = false;
+    for (const record of records) {
+      const before = this.#seen.get(record.nodeId);
+      if (before === undefined) {
+        this.#seen.set(record.nodeId, { record, silentMs: 0 });
+        if (record.nodeId !== this.#nodeId) this.#options.events.memberJoined(record.nodeId);
+        changed = true;
+        continue;
+      }
+      if (before.record.leaving !== record.leaving) changed = true;
+      before.silentMs = before.record.counter === record.counter ? before.silentMs + watchedMs : 0;
+      before.record = record;
+    }
+    for (const nodeId of [...this.#seen.keys()]) {
+      if (records.some((record) => record.nodeId === nodeId)) continue;
+      this.#remove(nodeId, false);
+      changed = true;
+    }
+    return changed;
+  }
+
+  async #expel(): Promise<void> {
+    const { store, timings } = this.#options;
+    const members: SeenMember[] = Array.from(this.#seen.values(), ({ record, silentMs }) => ({ ...record, silentMs }));
+    const gone = toExpel({ self: this.#nodeId, members }, timings);
+    for (const nodeId of gone) {
+      await store.removeNode(nodeId);
+      this.#remove(nodeId, true);
+    }
+    if (gone.length > 0) this.#options.changed();
+  }
+
+  #remove(nodeId: string, expelled: boolean): void {
+    if (!this.#seen.delete(nodeId)) return;
+    this.#unreachable.delete(nodeId);
+    if (nodeId !== this.#nodeId) this.#options.events.memberGone(nodeId, expelled);
+  }
+
+  #judgeSelf(): void {
+    if (this.#trusted && !this.trusted) this.#distrust("no heartbeat reached the store in time");
+  }
+
+  #distrust(cause: string): void {
+    if (!this.#trusted) return;
+    this.#trusted = false;
+    this.#options.distrusted(cause);
+  }
+}

@@ -1,0 +1,141 @@
+// The listening side of the links between nodes: takes upgrades on its own path, has each dialler prove itself, and
+// hands its requests on. Knows nothing of actors.
+import { randomBytes } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { WebSocketServer, type RawData, type WebSocket } from "ws";
+import type { LinkLimits } from "./peer-link.ts";
+import { PeerLinkWriter } from "./peer-link-writer.ts";
+import {
+  decodePeerFrames,
+  PEER_SUBPROTOCOL,
+  type PeerAnswer,
+  type PeerFrame,
+  type PeerNotice,
+  type PeerRequest,
+} from "./peer-frames.ts";
+import { PROOF_NONCE_BYTES, prove, proves } from "./peer-proof.ts";
+
+/** One proven dialler. */
+export interface PeerSession {
+  readonly nodeId: string;
+  notify(notice: PeerNotice): void;
+}
+
+export interface PeerLinkServerOptions {
+  /** This node's id now. */
+  nodeId(): string;
+  readonly linkKey: Uint8Array;
+  readonly limits: LinkLimits;
+  /** Resolves with the answer; rejects with what the dialler is told. */
+  requested(session: PeerSession, request: PeerRequest, ttlMs: number): Promise<PeerAnswer>;
+  noticed(session: PeerSession, notice: PeerNotice): void;
+  closed(session: PeerSession): void;
+}
+
+const HELLO_MS = 4_000;
+const UNPROVEN_MAX = 64;
+
+export class PeerLinkServer {
+  readonly #options: PeerLinkServerOptions;
+  readonly #sockets: WebSocketServer;
+  readonly #open = new Set<WebSocket>();
+  #unproven = 0;
+  #closed = false;
+
+  constructor(options: PeerLinkServerOptions) {
+    this.#options = options;
+    this.#sockets = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: options.limits.peerMessageBytesMax,
+      handleProtocols: (offered) => (offered.has(PEER_SUBPROTOCOL) ? PEER_SUBPROTOCOL : false),
+    });
+  }
+
+  /** An upgrade request on PEER_PATH. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (this.#closed || this.#unproven >= UNPROVEN_MAX) {
+      socket.destroy();
+      return;
+    }
+    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#greet(webSocket));
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const socket of this.#open) socket.terminate();
+  }
+
+  #greet(socket: WebSocket): void {
+    const challenge = Uint8Array.from(randomBytes(PROOF_NONCE_BYTES));
+    const writer = new PeerLinkWriter(socket, this.#options.limits.peerQueueBytesMax);
+    let session: PeerSession | undefined;
+    this.#open.add(socket);
+    this.#unproven += 1;
+    const late = setTimeout(() => socket.terminate(), HELLO_MS);
+    const proven = (): void => {
+      clearTimeout(late);
+      this.#unproven -= 1;
+    };
+    socket.on("error", () => undefined); // `close` follows
+    socket.on("close", () => {
+      this.#open.delete(socket);
+      if (session === undefined) proven();
+      else this.#options.closed(session);
+    });
+    socket.on("message", (data: RawData) => {
+      try {
+        for (const frame of decodePeerFrames(data as Buffer)) {
+          if (session !== undefined) this.#received(session, writer, frame);
+          else {
+            session = this.#judge(writer, challenge, frame);
+            proven();
+          }
+        }
+      } catch {
+        // Not one of our nodes, or one that means another: it may dial again.
+        socket.terminate();
+      }
+    });
+    writer.send({ frame: "challenge", nonce: challenge });
+  }
+
+  /** @throws Error unless the dialler holds the deployment's secret and means this node as it is now */
+  #judge(writer: PeerLinkWriter, challenge: Uint8Array, frame: PeerFrame): PeerSession {
+    if (frame.frame !== "hello" || frame.to !== this.#options.nodeId()) throw new Error("another node is meant");
+    const { linkKey } = this.#options;
+    const both = {
+      dialler: frame.from,
+      listener: frame.to,
+      diallerNonce: frame.nonce,
+      listenerNonce: challenge,
+    };
+    if (!proves(linkKey, { side: "dialling", ...both }, frame.proof)) throw new Error("no proof");
+    writer.send({ frame: "welcome", proof: prove(linkKey, { side: "listening", ...both }) });
+    return { nodeId: frame.from, notify: (notice) => writer.send({ frame: "notice", notice }) };
+  }
+
+  #received(session: PeerSession, writer: PeerLinkWriter, frame: PeerFrame): void {
+    if (frame.frame === "notice") {
+      this.#options.noticed(session, frame.notice);
+      return;
+    }
+    if (frame.frame !== "request") throw new Error("a request was expected");
+    const { id, request, ttlMs } = frame;
+    this.#options.requested(session, request, ttlMs).then(
+      (answer) => respond(writer, id, answer),
+      (error: unknown) => {
+        writer.send({ frame: "failure", id, message: error instanceof Error ? error.message : "failed" });
+      },
+    );
+  }
+}
+
+async function respond(writer: PeerLinkWriter, id: number, { value, settled }: PeerAnswer): Promise<void> {
+  // What has arrived already needs no second frame.
+  const arrived = await Promise.race([settled, Promise.resolve(undefined)]);
+  writer.send({ frame: "response", id, value, owes: arrived !== true });
+  if (arrived !== true) writer.send({ frame: "settled", id, arrived: await settled });
+}

@@ -1,0 +1,214 @@
+// This node's link to one other: dials, proves itself, sends requests and hears notices, and dials again when it is
+// cut. What was sent and not answered when the link goes is of unknown outcome; nothing is sent twice.
+import { randomBytes } from "node:crypto";
+import { WebSocket, type RawData } from "ws";
+import { PeerLinkWriter } from "./peer-link-writer.ts";
+import {
+  decodePeerFrames,
+  PEER_PATH,
+  PEER_SUBPROTOCOL,
+  type PeerAnswer,
+  type PeerFrame,
+  type PeerNotice,
+  type PeerRequest,
+} from "./peer-frames.ts";
+import { PROOF_NONCE_BYTES, prove, proves } from "./peer-proof.ts";
+
+export interface LinkLimits {
+  /** Requests without an answer on one link. */
+  readonly peerRequestsMax: number;
+  /** Bytes of one message between nodes. */
+  readonly peerMessageBytesMax: number;
+  /** Bytes waiting for one peer; more cuts the link. */
+  readonly peerQueueBytesMax: number;
+}
+
+export interface PeerLinkOptions {
+  /** The dialler's id, and that of the node expected at the address. */
+  readonly from: string;
+  readonly to: string;
+  readonly address: string;
+  readonly linkKey: Uint8Array;
+  readonly limits: LinkLimits;
+  notice(notice: PeerNotice): void;
+  /** The link stands, or was refused, reset or silent for too long. */
+  reachable(is: boolean): void;
+  closed(): void;
+}
+
+/** The request was certainly not sent. */
+export class NotSent extends Error {
+  override readonly name = "NotSent";
+}
+
+/** The link went, or the time, before the answer came: the other node may have acted or not. */
+export class NotAnswered extends Error {
+  override readonly name = "NotAnswered";
+}
+
+interface Waiting {
+  resolve(answer: PeerAnswer): void;
+  reject(error: Error): void;
+  readonly alarm: NodeJS.Timeout;
+}
+
+const REDIAL_MS = 100;
+const HANDSHAKE_MS = 4_000;
+const PING_MS = 1_000;
+/** Silence of a standing link after which it counts as cut. */
+const SILENCE_MS = 4_000;
+
+export class PeerLink {
+  readonly #options: PeerLinkOptions;
+  readonly #waiting = new Map<number, Waiting>();
+  /** Answered requests that the other node has yet to call settled. */
+  readonly #owing = new Map<number, (arrived: boolean) => void>();
+  #socket: WebSocket | undefined;
+  #writer: PeerLinkWriter | undefined;
+  #redial: NodeJS.Timeout | undefined;
+  #nextId = 1;
+  #stopped = false;
+
+  constructor(options: PeerLinkOptions) {
+    this.#options = options;
+    this.#dial();
+  }
+
+  get stands(): boolean {
+    return this.#writer !== undefined;
+  }
+
+  /** @throws NotSent, NotAnswered, or Error with what went wrong over there */
+  request(request: PeerRequest, ttlMs: number): Promise<PeerAnswer> {
+    const writer = this.#writer;
+    if (writer === undefined) return Promise.reject(new NotSent("no link"));
+    if (this.#waiting.size >= this.#options.limits.peerRequestsMax) return Promise.reject(new NotSent("link is full"));
+    const id = this.#nextId;
+    this.#nextId = (this.#nextId % 0xffffffff) + 1;
+    return new Promise((resolve, reject) => {
+      const alarm = setTimeout(
+        () => {
+          this.#waiting.delete(id);
+          reject(new NotAnswered("no answer in time"));
+        },
+        Math.max(ttlMs, 1),
+      );
+      this.#waiting.set(id, { resolve, reject, alarm });
+      writer.send({ frame: "request", id, ttlMs, request });
+    });
+  }
+
+  notify(notice: PeerNotice): void {
+    this.#writer?.send({ frame: "notice", notice });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#redial);
+    this.#socket?.terminate();
+  }
+
+  #dial(): void {
+    if (this.#stopped) return;
+    const { address, limits } = this.#options;
+    const socket = new WebSocket(`ws://${address}${PEER_PATH}`, PEER_SUBPROTOCOL, {
+      perMessageDeflate: false,
+      handshakeTimeout: HANDSHAKE_MS,
+      maxPayload: limits.peerMessageBytesMax,
+    });
+    this.#socket = socket;
+    const nonce = Uint8Array.from(randomBytes(PROOF_NONCE_BYTES));
+    const state: { challenge: Uint8Array | undefined; heardMs: number } = {
+      challenge: undefined,
+      heardMs: performance.now(),
+    };
+    const watch = setInterval(() => {
+      if (performance.now() - state.heardMs > SILENCE_MS) socket.terminate();
+      else if (socket.readyState === socket.OPEN) socket.ping();
+    }, PING_MS);
+    watch.unref();
+    socket.on("pong", () => (state.heardMs = performance.now()));
+    socket.on("message", (data: RawData) => {
+      state.heardMs = performance.now();
+      try {
+        for (const frame of decodePeerFrames(data as Buffer)) this.#received(socket, state, nonce, frame);
+      } catch {
+        // Whatever it is, it is not one of our nodes: dialled anew, as after every cut.
+        socket.terminate();
+      }
+    });
+    socket.on("error", () => undefined); // `close` follows
+    socket.on("close", () => {
+      clearInterval(watch);
+      this.#closed(socket);
+    });
+  }
+
+  #received(
+    socket: WebSocket,
+    state: { challenge: Uint8Array | undefined },
+    nonce: Uint8Array,
+    frame: PeerFrame,
+  ): void {
+    const { from, to, linkKey, limits } = this.#options;
+    const both = (challenge: Uint8Array) => ({
+      dialler: from,
+      listener: to,
+      diallerNonce: nonce,
+      listenerNonce: challenge,
+    });
+    if (frame.frame === "challenge" && state.challenge === undefined) {
+      state.challenge = frame.nonce;
+      const proof = prove(linkKey, { side: "dialling", ...both(frame.nonce) });
+      new PeerLinkWriter(socket, limits.peerQueueBytesMax).send({ frame: "hello", from, to, nonce, proof });
+    } else if (frame.frame === "welcome" && state.challenge !== undefined && this.#writer === undefined) {
+      if (!proves(linkKey, { side: "listening", ...both(state.challenge) }, frame.proof)) throw new Error("no proof");
+      this.#writer = new PeerLinkWriter(socket, limits.peerQueueBytesMax);
+      this.#options.reachable(true);
+    } else if (this.#writer === undefined) throw new Error("a frame before the proof");
+    else this.#answered(frame);
+  }
+
+  #answered(frame: PeerFrame): void {
+    if (frame.frame === "notice") {
+      this.#options.notice(frame.notice);
+      return;
+    }
+    if (frame.frame === "settled") {
+      this.#owing.get(frame.id)?.(frame.arrived);
+      this.#owing.delete(frame.id);
+      return;
+    }
+    if (frame.frame !== "response" && frame.frame !== "failure") throw new Error("an answer was expected");
+    const waiting = this.#waiting.get(frame.id);
+    if (waiting === undefined) return; // its time was up
+    this.#waiting.delete(frame.id);
+    clearTimeout(waiting.alarm);
+    if (frame.frame === "failure") waiting.reject(new Error(frame.message));
+    else {
+      const owes = frame.owes;
+      const settled = owes
+        ? new Promise<boolean>((resolve) => this.#owing.set(frame.id, resolve))
+        : Promise.resolve(true);
+      waiting.resolve({ value: frame.value, settled });
+    }
+  }
+
+  #closed(socket: WebSocket): void {
+    if (this.#socket !== socket) return;
+    const stood = this.#writer !== undefined;
+    this.#writer = undefined;
+    for (const [id, waiting] of this.#waiting) {
+      this.#waiting.delete(id);
+      clearTimeout(waiting.alarm);
+      waiting.reject(new NotAnswered("the link was cut"));
+    }
+    for (const settle of this.#owing.values()) settle(false);
+    this.#owing.clear();
+    if (this.#stopped) return;
+    // A link that stood may have been cut for a moment only: the next dial tells.
+    if (!stood) this.#options.reachable(false);
+    this.#options.closed();
+    this.#redial = setTimeout(() => this.#dial(), stood ? 0 : REDIAL_MS * (0.5 + Math.random()));
+  }
+}

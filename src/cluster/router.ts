@@ -1,0 +1,133 @@
+// Finds the owner of an actor's shard and takes the call there: here, or over the link to another node. While a shard
+// moves, calls that were certainly not applied wait and go again, never past their deadline (G6).
+import type { ActorPort, Call, Outcome, Refused } from "../actors/actor-port.ts";
+import { actorKey, shardOf } from "../actors/actor-address.ts";
+import { refuse } from "../protocol/errors.ts";
+import { StoreUnavailable, type Fence, type Shard, type Store } from "../store/store.ts";
+import { NotAnswered, NotSent } from "./peer-link.ts";
+import type { CallAnswer, PeerAnswer, PeerRequest } from "./peer-frames.ts";
+
+export interface RouterLimits {
+  /** Calls that wait for a shard on its way to another node. */
+  readonly movingCallsMax: number;
+}
+
+export interface RouterOptions {
+  readonly store: Pick<Store, "shardCount" | "readOwner">;
+  readonly local: ActorPort;
+  readonly limits: RouterLimits;
+  fenceOf(shard: Shard): Fence | undefined;
+  nodeId(): string;
+  isMember(nodeId: string): boolean;
+  /** Where the members' view places the shard. */
+  placedOn(shard: Shard): string | undefined;
+  request(nodeId: string, request: PeerRequest, ttlMs: number): Promise<PeerAnswer>;
+  forwarded(): void;
+}
+
+const WAIT_MIN_MS = 5;
+const WAIT_MAX_MS = 100;
+/** What is left of a deadline when the other node begins: the way back. */
+const WAY_BACK_MS = 10;
+
+export class Router implements ActorPort {
+  readonly #options: RouterOptions;
+  /** Owners as last heard; the placement stands in for those never heard of. */
+  readonly #owners: (string | undefined)[];
+  #moving = 0;
+
+  constructor(options: RouterOptions) {
+    this.#options = options;
+    this.#owners = new Array<string | undefined>(options.store.shardCount).fill(undefined);
+  }
+
+  async call(call: Call): Promise<Outcome> {
+    const shard = shardOf(actorKey(call.to), this.#options.store.shardCount);
+    let waitMs = WAIT_MIN_MS;
+    for (;;) {
+      const outcome = await this.#tryOnce(shard, call);
+      if (outcome.kind === "applied" || outcome.refusal.reason !== "NOT_OWNER") return outcome;
+      if (performance.now() + waitMs >= call.deadline || this.#moving >= this.#options.limits.movingCallsMax) {
+        return outcome;
+      }
+      this.#moving += 1;
+      await new Promise((resolve) => setTimeout(resolve, waitMs * (0.5 + Math.random() / 2)));
+      this.#moving -= 1;
+      waitMs = Math.min(waitMs * 2, WAIT_MAX_MS);
+    }
+  }
+
+  /** Who owns the shard, as far as this node knows. */
+  ownerOf(shard: Shard): string | undefined {
+    const { fenceOf, nodeId, isMember, placedOn } = this.#options;
+    if (fenceOf(shard) !== undefined) return nodeId();
+    const heard = this.#owners[shard];
+    return heard !== undefined && heard !== nodeId() && isMember(heard) ? heard : placedOn(shard);
+  }
+
+  /** Somebody who should know has said whose the shard is; undefined: not theirs. */
+  heard(shard: Shard, owner: string | undefined): void {
+    this.#owners[shard] = owner;
+  }
+
+  async #tryOnce(shard: Shard, call: Call): Promise<Outcome> {
+    const owner = this.ownerOf(shard);
+    if (owner === undefined) return notApplied();
+    if (owner === this.#options.nodeId()) {
+      const outcome = await this.#options.local.call(call);
+      if (isElsewhere(outcome)) await this.#lookUp(shard, owner);
+      return outcome;
+    }
+    return this.#forward(shard, owner, call);
+  }
+
+  async #forward(shard: Shard, owner: string, call: Call): Promise<Outcome> {
+    const { deadline, ...rest } = call;
+    const ttlMs = deadline - performance.now();
+    if (ttlMs <= 0) return { kind: "refused", refusal: refuse("DEADLINE_EXCEEDED") };
+    this.#options.forwarded();
+    try {
+      const request: PeerRequest = { kind: "call", shard, call: rest };
+      const { value, settled } = await this.#options.request(owner, request, ttlMs);
+      const { outcome, owner: hint } = value as CallAnswer;
+      if (outcome.kind === "applied") {
+        this.#owners[shard] = owner;
+        return { ...outcome, settled };
+      }
+      if (isElsewhere(outcome)) {
+        if (hint !== undefined && hint !== owner) this.#owners[shard] = hint;
+        else await this.#lookUp(shard, owner);
+      }
+      return outcome;
+    } catch (error) {
+      if (error instanceof NotAnswered) return { kind: "refused", refusal: refuse("OUTCOME_UNKNOWN") };
+      if (!(error instanceof NotSent)) return { kind: "refused", refusal: refuse("INTERNAL") };
+      await this.#lookUp(shard, owner);
+      return notApplied();
+    }
+  }
+
+  /** `notThis` does not own it: the store knows who has claimed it last. */
+  async #lookUp(shard: Shard, notThis: string): Promise<void> {
+    try {
+      const owner = (await this.#options.store.readOwner(shard))?.owner;
+      this.#owners[shard] = owner === notThis ? undefined : owner;
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+      this.#owners[shard] = undefined;
+    }
+  }
+}
+
+/** The time that a forwarded call may take at its owner's. */
+export function remoteDeadline(ttlMs: number): number {
+  return performance.now() + Math.max(ttlMs - WAY_BACK_MS, 1);
+}
+
+function isElsewhere(outcome: { readonly kind: string; readonly refusal?: { readonly reason: string } }): boolean {
+  return outcome.kind === "refused" && outcome.refusal?.reason === "NOT_OWNER";
+}
+
+function notApplied(): Refused {
+  return { kind: "refused", refusal: refuse("NOT_OWNER") };
+}
