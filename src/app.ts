@@ -6,6 +6,7 @@ import { ActorHost } from "./actors/actor-host.ts";
 import { shardOf } from "./actors/actor-address.ts";
 import { machineCatalogue } from "./actors/machine-catalogue.ts";
 import { StoreClock } from "./actors/store-clock.ts";
+import { advertisedAddress } from "./cluster/advertised-address.ts";
 import { Cluster } from "./cluster/cluster.ts";
 import { PEER_PATH } from "./cluster/peer-frames.ts";
 import type { Config } from "./config.ts";
@@ -99,7 +100,7 @@ async function serve(options: AppOptions, store: Store): Promise<App> {
   const listening = { port: config.port };
   // Cluster, actors, services and sessions ask one another: each is reached through here once all are there.
   const parts: Partial<Parts> = {};
-  const cluster = createCluster(options, store, parts, () => advertised(config, listening.port));
+  const cluster = createCluster(options, store, parts, () => advertisedAddress(config, listening.port));
   const delivery = new Delivery({
     store: new InboxReader(store),
     shardOf: (actor) => shardOf(actor, store.shardCount),
@@ -153,10 +154,6 @@ function part<Name extends keyof Parts>(parts: Partial<Parts>, name: Name): Part
   const found = parts[name];
   if (found === undefined) throw new Error(`${name} is not there yet`);
   return found;
-}
-
-function advertised({ advertise, host }: Config, port: number): string {
-  return advertise ?? `${host}:${String(port)}`;
 }
 
 function createCluster(

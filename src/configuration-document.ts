@@ -1,5 +1,6 @@
 // Writes docs/CONFIGURATION.md from the settings themselves, so that it can't say anything else. Pure.
-import { environmentName, LIMIT_SETTINGS, SERVER_SETTINGS } from "./config.ts";
+import { environmentName, SERVER_SETTINGS } from "./config.ts";
+import { LIMIT_SETTINGS } from "./limit-settings.ts";
 import type { Setting } from "./setting.ts";
 
 const OPENING = `# Configuration

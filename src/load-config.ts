@@ -2,7 +2,8 @@
 // itself; a wrong value is an answer that names the setting and where it came from, never its secret.
 import { parseArgs } from "node:util";
 import type { z } from "zod";
-import { environmentName, LIMIT_SETTINGS, SERVER_SETTINGS, type Config } from "./config.ts";
+import { environmentName, SERVER_SETTINGS, type Config } from "./config.ts";
+import { LIMIT_SETTINGS } from "./limit-settings.ts";
 import type { Setting } from "./setting.ts";
 
 export interface ConfigSources {

@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { expect, it } from "vitest";
 import { configurationDocument } from "../../src/configuration-document.ts";
-import { environmentName, LIMIT_SETTINGS, SERVER_SETTINGS } from "../../src/config.ts";
+import { environmentName, SERVER_SETTINGS } from "../../src/config.ts";
+import { LIMIT_SETTINGS } from "../../src/limit-settings.ts";
 
 it("docs/CONFIGURATION.md says what the settings say (write it anew with `npx vitest run -u` on this file)", async () => {
   await expect(configurationDocument()).toMatchFileSnapshot("../../docs/CONFIGURATION.md");

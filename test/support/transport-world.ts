@@ -1,5 +1,6 @@
 // A real transport on a free port, over a dispatch that the test writes and streams in memory.
-import { LIMIT_SETTINGS, type Limits } from "../../src/config.ts";
+import type { Limits } from "../../src/config.ts";
+import { LIMIT_SETTINGS } from "../../src/limit-settings.ts";
 import { encode } from "../../src/protocol/codec.ts";
 import { refuse } from "../../src/protocol/errors.ts";
 import { Acknowledgements } from "../../src/services/acknowledgements.ts";

@@ -1,0 +1,46 @@
+// What the nodes of a cluster tell the operator of one another: counted, and logged where a person should know.
+import type { Logger } from "pino";
+import { Counter, Gauge, type Registry } from "prom-client";
+
+export function clusterEvents(log: Logger, registry: Registry) {
+  const registers = [registry];
+  const members = new Gauge({ name: "aegis_members", help: "Other nodes that this one counts on.", registers });
+  const expelled = new Counter({
+    name: "aegis_expulsions_total",
+    help: "Nodes that this one has expelled.",
+    registers,
+  });
+  const distrusts = new Counter({
+    name: "aegis_self_fences_total",
+    help: "Times that this node stopped by itself, because it could not renew its heartbeat.",
+    registers,
+  });
+  const forwarded = new Counter({ name: "aegis_calls_forwarded_total", help: "Calls sent to other nodes.", registers });
+  const taken = new Counter({
+    name: "aegis_shards_taken_total",
+    help: "Shards taken from a living owner that did not hand them over in time.",
+    registers,
+  });
+  return {
+    memberJoined(nodeId: string) {
+      members.inc();
+      log.info({ member: nodeId }, "a node has joined");
+    },
+    memberGone(nodeId: string, wasExpelled: boolean) {
+      members.dec();
+      if (wasExpelled) expelled.inc();
+      log.warn({ member: nodeId, expelled: wasExpelled }, "a node has gone");
+    },
+    rejoined: (nodeId: string) => log.warn({ member: nodeId }, "this node was expelled and comes back as a new one"),
+    heartbeatFailed: (error: unknown) => log.warn({ err: error }, "a heartbeat did not reach the store"),
+    distrusted(cause: string) {
+      distrusts.inc();
+      log.error({ cause }, "this node stops by itself until it can be trusted again");
+    },
+    shardTaken(shard: number) {
+      taken.inc();
+      log.warn({ shard }, "a shard was not handed over in time and is taken");
+    },
+    callForwarded: () => forwarded.inc(),
+  };
+}
