@@ -88,6 +88,7 @@ export class TransportWorld implements Authenticator, StreamDirectory {
 
   async start(): Promise<this> {
     this.port = await this.server.listen();
+    this.server.open();
     return this;
   }
 
