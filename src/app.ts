@@ -127,6 +127,7 @@ async function serve(options: AppOptions, store: Store): Promise<App> {
   host.start();
   listening.port = await server.listen();
   await cluster.start();
+  await cluster.settled();
   server.open();
   const admin = await startAdminServer({
     host: config.adminHost,

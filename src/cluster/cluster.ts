@@ -163,6 +163,13 @@ export class Cluster {
     return this.#membership.trusted && this.#keeper.complete;
   }
 
+  /** Resolves once this node is ready, or after as long as that may take when others are frozen or gone. */
+  async settled(): Promise<void> {
+    const { expelMs, handOverMs } = this.#options.limits;
+    const until = performance.now() + expelMs + handOverMs;
+    while (!this.ready && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+
   /** Lets the others take this node's shards; resolves when they have, or after `withinMs`. */
   async leave(withinMs: number): Promise<void> {
     this.#keeper.stop();
@@ -172,7 +179,7 @@ export class Cluster {
     this.#tell({ kind: "look" });
     const until = performance.now() + withinMs;
     while (this.#options.host().shardsOwned > 0 && performance.now() < until) {
-      await new Promise((resolve) => setTimeout(resolve, LEAVE_LOOK_MS));
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
   }
 
@@ -276,7 +283,7 @@ export class Cluster {
   }
 }
 
-const LEAVE_LOOK_MS = 20;
+const LOOK_MS = 20;
 
 function answer(value: unknown): PeerAnswer {
   return { value, settled: Promise.resolve(true) };

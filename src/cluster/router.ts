@@ -25,6 +25,12 @@ export interface RouterOptions {
   forwarded(): void;
 }
 
+interface WaitingCall {
+  readonly number: number;
+  readonly call: Call;
+  resolve(outcome: Outcome): void;
+}
+
 const WAIT_MIN_MS = 5;
 const WAIT_MAX_MS = 100;
 /** What is left of a deadline when the other node begins: the way back. */
@@ -34,7 +40,10 @@ export class Router implements ActorPort {
   readonly #options: RouterOptions;
   /** Owners as last heard; the placement stands in for those never heard of. */
   readonly #owners: (string | undefined)[];
-  #moving = 0;
+  /** Calls that wait for a shard on its way, in the order of their arrival. */
+  readonly #moving = new Map<Shard, WaitingCall[]>();
+  #waitingCalls = 0;
+  #arrived = 0;
 
   constructor(options: RouterOptions) {
     this.#options = options;
@@ -43,17 +52,51 @@ export class Router implements ActorPort {
 
   async call(call: Call): Promise<Outcome> {
     const shard = shardOf(actorKey(call.to), this.#options.store.shardCount);
+    const number = (this.#arrived += 1);
+    // Behind those that wait already: calls of one caller keep their order while a shard moves.
+    if (!this.#moving.has(shard)) {
+      const outcome = await this.#tryOnce(shard, call);
+      if (!isElsewhere(outcome)) return outcome;
+    }
+    if (this.#waitingCalls >= this.#options.limits.movingCallsMax) return notApplied();
+    return new Promise((resolve) => this.#wait(shard, { number, call, resolve }));
+  }
+
+  #wait(shard: Shard, waiting: WaitingCall): void {
+    const queue = this.#moving.get(shard) ?? [];
+    const at = queue.findLastIndex(({ number }) => number < waiting.number) + 1;
+    queue.splice(at, 0, waiting);
+    this.#waitingCalls += 1;
+    if (this.#moving.has(shard)) return;
+    this.#moving.set(shard, queue);
+    void this.#probe(shard, queue);
+  }
+
+  /** The first that waits asks again until somebody owns the shard; then all go, in their order. */
+  async #probe(shard: Shard, queue: WaitingCall[]): Promise<void> {
     let waitMs = WAIT_MIN_MS;
     for (;;) {
-      const outcome = await this.#tryOnce(shard, call);
-      if (outcome.kind === "applied" || outcome.refusal.reason !== "NOT_OWNER") return outcome;
-      if (performance.now() + waitMs >= call.deadline || this.#moving >= this.#options.limits.movingCallsMax) {
-        return outcome;
-      }
-      this.#moving += 1;
-      await new Promise((resolve) => setTimeout(resolve, waitMs * (0.5 + Math.random() / 2)));
-      this.#moving -= 1;
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
       waitMs = Math.min(waitMs * 2, WAIT_MAX_MS);
+      const [first] = queue;
+      if (first === undefined) break;
+      const outcome = await this.#tryOnce(shard, first.call);
+      const late = performance.now() + waitMs >= first.call.deadline;
+      if (isElsewhere(outcome) && !late) continue;
+      queue.splice(queue.indexOf(first), 1);
+      this.#waitingCalls -= 1;
+      first.resolve(outcome);
+      if (isElsewhere(outcome)) continue;
+      break;
+    }
+    this.#moving.delete(shard);
+    for (const { number, call, resolve } of queue.splice(0)) {
+      this.#waitingCalls -= 1;
+      void this.#tryOnce(shard, call).then((outcome) => {
+        const isTime = performance.now() + WAIT_MIN_MS < call.deadline;
+        if (isElsewhere(outcome) && isTime) this.#wait(shard, { number, call, resolve });
+        else resolve(outcome);
+      });
     }
   }
 
