@@ -106,10 +106,7 @@ async function serve(options: AppOptions, store: Store): Promise<App> {
     shardOf: (actor) => shardOf(actor, store.shardCount),
     limits: config.limits,
     events: telemetry,
-    followed: (actor, is) => {
-      if (is) cluster.relay.follow(actor);
-      else cluster.relay.unfollow(actor);
-    },
+    followed: (actor, is) => cluster.relay.followed(actor, is),
   });
   const host = createHost(options, store, clock, cluster, parts);
   const ports: ServicePorts = {

@@ -67,8 +67,13 @@ export class EventRelay {
 
   // Edge
 
-  /** The first session of this node follows the actor's stream. */
-  follow(actor: ActorKey): void {
+  /** The first session of this node follows the actor's stream, or the last one has gone. */
+  followed(actor: ActorKey, is: boolean): void {
+    if (is) this.#follow(actor);
+    else this.#unfollow(actor);
+  }
+
+  #follow(actor: ActorKey): void {
     const shard = shardOf(actor, this.#options.shardCount);
     const attachment = this.#attachmentOf(shard);
     attachment.actors.add(actor);
@@ -76,8 +81,7 @@ export class EventRelay {
     this.#attach(shard, attachment);
   }
 
-  /** The last one is gone. */
-  unfollow(actor: ActorKey): void {
+  #unfollow(actor: ActorKey): void {
     const shard = shardOf(actor, this.#options.shardCount);
     const attachment = this.#attachments.get(shard);
     if (attachment?.actors.delete(actor) !== true) return;

@@ -389,22 +389,6 @@ it("[M5] whose a leaf is goes with the leaf: one that another took at once stays
   expect(bench.emitted).toMatchObject([{}, {}, {}, {}, { type: "putPart", name: "leaf/0000000001" }, {}]);
 });
 
-it("the tree of an epoch with Welcomes stays as long as they may be unread, and its timer takes it away", () => {
-  const bench = new Bench(entry, group);
-  const keepMs = GOVERNED.inboxRetention.ms;
-  bench.send(createGroup({ tree: tree(5) }));
-  bench.send(submitCommit(0, { added: [{ clientId: "c1", welcome: bytes(1) }], tree: tree(6) }));
-  expect(bench.emitted).toContainEqual({ type: "deletePart", name: "tree/00000000000000000000/000000" });
-  expect(bench.emitted.map(({ type }) => type)).not.toContain("setTimer");
-  bench.send(submitCommit(1, { tree: tree(7) }));
-  expect(bench.emitted).toContainEqual({ type: "setTimer", name: "trees", at: NOW + keepMs + 1_000 });
-  expect((bench.context["trees"] as { epoch: string }[]).map(({ epoch }) => epoch)).toEqual(["1", "2"]);
-  bench.now += keepMs + 1_000;
-  bench.send(timer);
-  expect(bench.emitted).toEqual([{ type: "deletePart", name: "tree/00000000000000000001/000000" }]);
-  expect((bench.context["trees"] as { epoch: string }[]).map(({ epoch }) => epoch)).toEqual(["2"]);
-});
-
 it("[S7] the log keeps what replaying a followed group needs, whatever retention says", () => {
   const governed = { ...GOVERNED, groupRetention: { ms: 1000, events: 2, bytes: 1000 } };
   const bench = new Bench(entry, group);
