@@ -103,6 +103,8 @@ export class Membership {
   /** False while this node can't know whether it was expelled. */
   get trusted(): boolean {
     if (this.#options.selfFenceOff === true) return true;
+    // Nobody else can own what this node owns.
+    if (this.#options.alone) return this.#trusted;
     return this.#trusted && performance.now() - this.#renewedMs < this.#options.timings.selfFenceMs;
   }
 

@@ -35,6 +35,7 @@ export interface PeerLinkServerOptions {
 
 const HELLO_MS = 4_000;
 const UNPROVEN_MAX = 64;
+const UNPROVEN_BYTES_MAX = 4096;
 
 export class PeerLinkServer {
   readonly #options: PeerLinkServerOptions;
@@ -60,7 +61,7 @@ export class PeerLinkServer {
       socket.destroy();
       return;
     }
-    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#greet(webSocket));
+    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#greet(webSocket, socket));
   }
 
   close(): void {
@@ -68,15 +69,23 @@ export class PeerLinkServer {
     for (const socket of this.#open) socket.terminate();
   }
 
-  #greet(socket: WebSocket): void {
+  #greet(socket: WebSocket, beneath: Duplex): void {
     const challenge = Uint8Array.from(randomBytes(PROOF_NONCE_BYTES));
     const writer = new PeerLinkWriter(socket, this.#options.limits.peerQueueBytesMax);
     let session: PeerSession | undefined;
     this.#open.add(socket);
     this.#unproven += 1;
     const late = setTimeout(() => socket.terminate(), HELLO_MS);
+    // Strangers get no memory: ws would gather a whole message first.
+    let heardBytes = 0;
+    const count = (chunk: Buffer): void => {
+      heardBytes += chunk.length;
+      if (heardBytes > UNPROVEN_BYTES_MAX) socket.terminate();
+    };
+    beneath.on("data", count);
     const proven = (): void => {
       clearTimeout(late);
+      beneath.off("data", count);
       this.#unproven -= 1;
     };
     socket.on("error", () => undefined); // `close` follows

@@ -1,0 +1,109 @@
+// Links between nodes over real sockets: who holds the deployment's secret gets in, nobody else gets anything.
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { WebSocket } from "ws";
+import { NotAnswered, NotSent, PeerLink } from "../../src/cluster/peer-link.ts";
+import { PeerLinkServer } from "../../src/cluster/peer-link-server.ts";
+import { PEER_PATH, PEER_SUBPROTOCOL, type PeerRequest } from "../../src/cluster/peer-frames.ts";
+
+const KEY = new Uint8Array(32).fill(1);
+const limits = { peerRequestsMax: 2, peerMessageBytesMax: 1_048_576, peerQueueBytesMax: 1_048_576 };
+
+let http: Server;
+let server: PeerLinkServer;
+let links: PeerLink[];
+let asked: PeerRequest[];
+let settle: (arrived: boolean) => void;
+
+beforeEach(async () => {
+  [links, asked] = [[], []];
+  server = new PeerLinkServer({
+    nodeId: () => "listener",
+    linkKey: KEY,
+    limits,
+    requested: (_, request) => {
+      asked.push(request);
+      if (request.kind === "handOver") return new Promise(() => undefined);
+      if (request.kind === "attach") return Promise.reject(new Error("no such shard"));
+      return Promise.resolve({ value: { n: 2n ** 60n }, settled: new Promise((resolve) => (settle = resolve)) });
+    },
+    noticed: () => undefined,
+    closed: () => undefined,
+  });
+  http = createServer();
+  http.on("upgrade", (request, socket, head) => server.upgrade(request, socket, head));
+  await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
+});
+
+afterEach(async () => {
+  for (const link of links) link.stop();
+  server.close();
+  await new Promise((resolve) => http.close(resolve));
+});
+
+const address = (): string => `127.0.0.1:${String((http.address() as AddressInfo).port)}`;
+
+function dial(more: { linkKey?: Uint8Array; to?: string } = {}): { link: PeerLink; reached: boolean[] } {
+  const reached: boolean[] = [];
+  const link = new PeerLink({
+    from: "dialler",
+    to: "listener",
+    address: address(),
+    linkKey: KEY,
+    limits,
+    notice: () => undefined,
+    reachable: (is) => reached.push(is),
+    closed: () => undefined,
+    ...more,
+  });
+  links.push(link);
+  return { link, reached };
+}
+
+const forget: PeerRequest = { kind: "forgetApplication", applicationId: "a" };
+
+it("carries requests and their answers exactly, and says when what they owe has arrived", async () => {
+  const { link, reached } = dial();
+  await expect.poll(() => reached).toEqual([true]);
+  const answer = await link.request(forget, 1_000);
+  expect(asked).toEqual([forget]);
+  expect(answer.value).toEqual({ n: 2n ** 60n });
+  settle(true);
+  expect(await answer.settled).toBe(true);
+  await expect(link.request({ kind: "attach", shard: 0, actors: [] }, 1_000)).rejects.toThrow("no such shard");
+});
+
+it("lets nobody in without the deployment's secret, nor who means another node", async () => {
+  for (const stranger of [dial({ linkKey: new Uint8Array(32).fill(2) }), dial({ to: "former" })]) {
+    await expect.poll(() => stranger.reached.length).toBeGreaterThan(1);
+    expect(stranger.reached).not.toContain(true);
+    await expect(stranger.link.request(forget, 1_000)).rejects.toThrow(NotSent);
+  }
+  expect(asked).toEqual([]);
+});
+
+it("[G6] what is cut or late was perhaps done; what is too much was certainly not", async () => {
+  const { link, reached } = dial();
+  await expect.poll(() => reached).toEqual([true]);
+  const handOver: PeerRequest = { kind: "handOver", shard: 0, to: "dialler" };
+  await expect(link.request(handOver, 20)).rejects.toThrow(NotAnswered);
+  const cut = [link.request(handOver, 5_000), link.request(handOver, 5_000)];
+  await expect(link.request(handOver, 5_000)).rejects.toThrow(NotSent);
+  for (const request of cut) request.catch(() => undefined);
+  server.close();
+  for (const request of cut) await expect(request).rejects.toThrow(NotAnswered);
+});
+
+it("[G10] [F22] a stranger's bytes are cut off before they are gathered", async () => {
+  const socket = new WebSocket(`ws://${address()}${PEER_PATH}`, PEER_SUBPROTOCOL);
+  await new Promise((resolve) => socket.once("open", resolve));
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  socket.on("error", () => undefined);
+  // Never ends its message: only counting what comes in cuts it before the time for a hello is up.
+  const began = performance.now();
+  socket.send(new Uint8Array(100_000), { fin: false });
+  await closed;
+  expect(performance.now() - began).toBeLessThan(2_000);
+  expect(asked).toEqual([]);
+});
