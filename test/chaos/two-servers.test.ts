@@ -124,6 +124,8 @@ async function flawsOf({ old, young, wire, groupId, tagged, released }: Scene): 
   old.resume();
   const [refused, updated] = await Promise.all([no, update, commit].map((id) => wire.response(id)));
   if (refused?.error?.reason === "HANDLE_TAKEN") flaws.push("a deposed process said no");
+  // Once it is found out, the two need not be waited for: neither may ever let go of what it believes to own.
+  if (flaws.length > 0) return flaws;
   const { epoch } = await young.group.get({ groupId });
   try {
     await young.group.commit({ groupId, commit: opaqueMessage(groupId, epoch, "commit") });
