@@ -167,9 +167,14 @@ export class IdentityService {
     const command = { type: "update", tags, ifVersion, retention: request.settings.inboxRetention };
     const [record] = await this.#records(request, [clientId]);
     const current = record?.context.identity;
-    if (clientIdentity === undefined || current === undefined || isSame(current, clientIdentity)) {
+    if (clientIdentity === undefined || current === undefined) {
       // An unknown client is refused by its actor, which may remember this very request.
       return ask(this.#ports, request, client, command, true);
+    }
+    if (isSame(current, clientIdentity)) {
+      // It has this identity already, and must still have it at the turn: the answer says that it has. (G4)
+      const judgedVersion = record?.context.version;
+      return ask(this.#ports, request, client, { ...command, judgedVersion }, true);
     }
     const judged = this.#judge(request, clientIdentity);
     if (judged.kind === "refused") {
