@@ -5,7 +5,7 @@ import { ClusterProcess } from "../support/cluster-process.ts";
 import { DurableLoad } from "../support/durable-load.ts";
 import { randomFrom, seedOf } from "../support/seed.ts";
 
-const rounds = Number(process.env["AEGIS_CHAOS_ROUNDS"] ?? 6);
+const rounds = Number(process.env["AEGIS_CHAOS_ROUNDS"] ?? 4);
 const frozenMs = Number(process.env["AEGIS_FROZEN_MS"] ?? 9_000);
 const perRoundMs = 30_000;
 
