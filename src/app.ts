@@ -9,6 +9,7 @@ import { StoreClock } from "./actors/store-clock.ts";
 import { advertisedAddress } from "./cluster/advertised-address.ts";
 import { Cluster } from "./cluster/cluster.ts";
 import { PEER_PATH } from "./cluster/peer-frames.ts";
+import { webSocketDialer } from "./cluster/peer-link-socket.ts";
 import type { Config } from "./config.ts";
 import { Acknowledgements } from "./services/acknowledgements.ts";
 import { ApplicationDirectory } from "./services/application-directory.ts";
@@ -165,6 +166,7 @@ function createCluster(
     nodeId,
     address,
     linkKey: deriveSecrets(secrets.secret).linkKey,
+    dial: webSocketDialer(config.limits),
     limits: config.limits,
     events: telemetry,
     // The embedded store's folder is locked: whoever is recorded there is gone.

@@ -9,6 +9,7 @@ import { Ownership } from "./ownership.ts";
 import type { CallAnswer, PeerAnswer, PeerNotice, PeerRequest } from "./peer-frames.ts";
 import { NotSent, PeerLink, type LinkLimits } from "./peer-link.ts";
 import { PeerLinkServer, type PeerSession } from "./peer-link-server.ts";
+import type { DialPeer } from "./peer-link-socket.ts";
 import { placement } from "./placement.ts";
 import { remoteDeadline, Router, type RouterLimits } from "./router.ts";
 import { ShardKeeper } from "./shard-keeper.ts";
@@ -50,6 +51,8 @@ export interface ClusterOptions {
   /** host:port under which other nodes reach this one. */
   address(): string;
   readonly linkKey: Uint8Array;
+  /** Connects to another node's address. */
+  readonly dial: DialPeer;
   readonly limits: ClusterLimits;
   readonly events: ClusterEvents;
   /** The store has one process. */
@@ -218,7 +221,7 @@ export class Cluster {
   }
 
   #changed(): void {
-    const { store, linkKey, limits } = this.#options;
+    const { store, linkKey, limits, dial } = this.#options;
     this.#placement = placement(store.shardCount, this.#membership.takers);
     const self = this.#membership.nodeId;
     const others = this.#membership.members.filter(({ nodeId }) => nodeId !== self);
@@ -236,6 +239,7 @@ export class Cluster {
         address,
         linkKey,
         limits,
+        dial,
         notice: (notice) => this.relay.noticed(nodeId, notice),
         reachable: (is) => {
           this.#membership.reachable(nodeId, is);

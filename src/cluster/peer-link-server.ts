@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { WebSocketServer, type RawData, type WebSocket } from "ws";
+import { WebSocketServer } from "ws";
 import type { LinkLimits } from "./peer-link.ts";
 import { PeerLinkWriter } from "./peer-link-writer.ts";
 import {
@@ -15,6 +15,7 @@ import {
   type PeerRequest,
 } from "./peer-frames.ts";
 import { PROOF_NONCE_BYTES, prove, proves } from "./peer-proof.ts";
+import type { PeerSocket } from "./peer-link-socket.ts";
 
 /** One proven dialler. */
 export interface PeerSession {
@@ -40,7 +41,7 @@ const UNPROVEN_BYTES_MAX = 4096;
 export class PeerLinkServer {
   readonly #options: PeerLinkServerOptions;
   readonly #sockets: WebSocketServer;
-  readonly #open = new Set<WebSocket>();
+  readonly #open = new Set<PeerSocket>();
   #unproven = 0;
   #closed = false;
 
@@ -61,7 +62,7 @@ export class PeerLinkServer {
       socket.destroy();
       return;
     }
-    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#greet(webSocket, socket));
+    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.accept(webSocket as PeerSocket, socket));
   }
 
   close(): void {
@@ -69,7 +70,8 @@ export class PeerLinkServer {
     for (const socket of this.#open) socket.terminate();
   }
 
-  #greet(socket: WebSocket, beneath: Duplex): void {
+  /** A connection that stands; `beneath` tells of its bytes before they are whole messages. */
+  accept(socket: PeerSocket, beneath: Pick<Duplex, "on" | "off">): void {
     const challenge = Uint8Array.from(randomBytes(PROOF_NONCE_BYTES));
     const writer = new PeerLinkWriter(socket, this.#options.limits.peerQueueBytesMax);
     let session: PeerSession | undefined;
@@ -94,9 +96,9 @@ export class PeerLinkServer {
       if (session === undefined) proven();
       else this.#options.closed(session);
     });
-    socket.on("message", (data: RawData) => {
+    socket.on("message", (data) => {
       try {
-        for (const frame of decodePeerFrames(data as Buffer)) {
+        for (const frame of decodePeerFrames(data)) {
           if (session !== undefined) this.#received(session, writer, frame);
           else {
             session = this.#judge(writer, challenge, frame);

@@ -1,15 +1,15 @@
 // Gathers the frames that leave for one peer in a tick into one message. Bounded: a peer that takes nothing is cut,
 // and whatever it misses it finds in the store.
-import type { WebSocket } from "ws";
 import { encodePeerFrame, type PeerFrame } from "./peer-frames.ts";
+import type { PeerSocket } from "./peer-link-socket.ts";
 
 export class PeerLinkWriter {
-  readonly #socket: WebSocket;
+  readonly #socket: PeerSocket;
   readonly #queueBytesMax: number;
   #frames: Uint8Array[] = [];
   #bytes = 0;
 
-  constructor(socket: WebSocket, queueBytesMax: number) {
+  constructor(socket: PeerSocket, queueBytesMax: number) {
     this.#socket = socket;
     this.#queueBytesMax = queueBytesMax;
   }

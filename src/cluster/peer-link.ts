@@ -1,18 +1,16 @@
 // This node's link to one other: dials, proves itself, sends requests and hears notices, and dials again when it is
 // cut. What was sent and not answered when the link goes is of unknown outcome; nothing is sent twice.
 import { randomBytes } from "node:crypto";
-import { WebSocket, type RawData } from "ws";
 import { PeerLinkWriter } from "./peer-link-writer.ts";
 import {
   decodePeerFrames,
-  PEER_PATH,
-  PEER_SUBPROTOCOL,
   type PeerAnswer,
   type PeerFrame,
   type PeerNotice,
   type PeerRequest,
 } from "./peer-frames.ts";
 import { PROOF_NONCE_BYTES, prove, proves } from "./peer-proof.ts";
+import type { DialPeer, PeerSocket } from "./peer-link-socket.ts";
 
 export interface LinkLimits {
   /** Requests without an answer on one link. */
@@ -30,6 +28,7 @@ export interface PeerLinkOptions {
   readonly address: string;
   readonly linkKey: Uint8Array;
   readonly limits: LinkLimits;
+  readonly dial: DialPeer;
   notice(notice: PeerNotice): void;
   /** The link stands, or was refused, reset or silent for too long. */
   reachable(is: boolean): void;
@@ -53,7 +52,6 @@ interface Waiting {
 }
 
 const REDIAL_MS = 100;
-const HANDSHAKE_MS = 4_000;
 const PING_MS = 1_000;
 /** Silence of a standing link after which it counts as cut. */
 const SILENCE_MS = 4_000;
@@ -63,7 +61,7 @@ export class PeerLink {
   readonly #waiting = new Map<number, Waiting>();
   /** Answered requests that the other node has yet to call settled. */
   readonly #owing = new Map<number, (arrived: boolean) => void>();
-  #socket: WebSocket | undefined;
+  #socket: PeerSocket | undefined;
   #writer: PeerLinkWriter | undefined;
   #redial: NodeJS.Timeout | undefined;
   #nextId = 1;
@@ -110,12 +108,7 @@ export class PeerLink {
 
   #dial(): void {
     if (this.#stopped) return;
-    const { address, limits } = this.#options;
-    const socket = new WebSocket(`ws://${address}${PEER_PATH}`, PEER_SUBPROTOCOL, {
-      perMessageDeflate: false,
-      handshakeTimeout: HANDSHAKE_MS,
-      maxPayload: limits.peerMessageBytesMax,
-    });
+    const socket = this.#options.dial(this.#options.address);
     this.#socket = socket;
     const nonce = Uint8Array.from(randomBytes(PROOF_NONCE_BYTES));
     const state: { challenge: Uint8Array | undefined; heardMs: number } = {
@@ -128,10 +121,10 @@ export class PeerLink {
     }, PING_MS);
     watch.unref();
     socket.on("pong", () => (state.heardMs = performance.now()));
-    socket.on("message", (data: RawData) => {
+    socket.on("message", (data) => {
       state.heardMs = performance.now();
       try {
-        for (const frame of decodePeerFrames(data as Buffer)) this.#received(socket, state, nonce, frame);
+        for (const frame of decodePeerFrames(data)) this.#received(socket, state, nonce, frame);
       } catch {
         // Whatever it is, it is not one of our nodes: dialled anew, as after every cut.
         socket.terminate();
@@ -145,7 +138,7 @@ export class PeerLink {
   }
 
   #received(
-    socket: WebSocket,
+    socket: PeerSocket,
     state: { challenge: Uint8Array | undefined },
     nonce: Uint8Array,
     frame: PeerFrame,
@@ -194,7 +187,7 @@ export class PeerLink {
     }
   }
 
-  #closed(socket: WebSocket): void {
+  #closed(socket: PeerSocket): void {
     if (this.#socket !== socket) return;
     const stood = this.#writer !== undefined;
     this.#writer = undefined;

@@ -6,6 +6,7 @@ import { WebSocket } from "ws";
 import { NotAnswered, NotSent, PeerLink } from "../../src/cluster/peer-link.ts";
 import { PeerLinkServer } from "../../src/cluster/peer-link-server.ts";
 import { PEER_PATH, PEER_SUBPROTOCOL, type PeerRequest } from "../../src/cluster/peer-frames.ts";
+import { webSocketDialer } from "../../src/cluster/peer-link-socket.ts";
 
 const KEY = new Uint8Array(32).fill(1);
 const limits = { peerRequestsMax: 2, peerMessageBytesMax: 1_048_576, peerQueueBytesMax: 1_048_576 };
@@ -52,6 +53,7 @@ function dial(more: { linkKey?: Uint8Array; to?: string } = {}): { link: PeerLin
     address: address(),
     linkKey: KEY,
     limits,
+    dial: webSocketDialer(limits),
     notice: () => undefined,
     reachable: (is) => reached.push(is),
     closed: () => undefined,

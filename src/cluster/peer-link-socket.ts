@@ -1,0 +1,32 @@
+// The network between nodes, as the links see it: a socket that carries whole messages in their order, or ends.
+// Real ones are WebSockets; the simulation has its own.
+import { WebSocket } from "ws";
+import { PEER_PATH, PEER_SUBPROTOCOL } from "./peer-frames.ts";
+
+export interface PeerSocket {
+  readonly readyState: number;
+  readonly OPEN: number;
+  /** Bytes that wait for the network. */
+  readonly bufferedAmount: number;
+  send(message: Uint8Array): void;
+  ping(): void;
+  terminate(): void;
+  on(event: "message", heard: (data: Uint8Array) => void): unknown;
+  on(event: "pong" | "close", heard: () => void): unknown;
+  on(event: "error", heard: (error: Error) => void): unknown;
+}
+
+/** Begins to connect; the socket says `close` when nothing comes of it. */
+export type DialPeer = (address: string) => PeerSocket;
+
+const HANDSHAKE_MS = 4_000;
+
+/** Dials over WebSocket, on the port on which the other node takes its clients. */
+export function webSocketDialer(limits: { readonly peerMessageBytesMax: number }): DialPeer {
+  return (address) =>
+    new WebSocket(`ws://${address}${PEER_PATH}`, PEER_SUBPROTOCOL, {
+      perMessageDeflate: false,
+      handshakeTimeout: HANDSHAKE_MS,
+      maxPayload: limits.peerMessageBytesMax,
+    }) as PeerSocket;
+}
