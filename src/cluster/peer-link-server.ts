@@ -62,7 +62,7 @@ export class PeerLinkServer {
       socket.destroy();
       return;
     }
-    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.accept(webSocket as PeerSocket, socket));
+    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.accept(webSocket, socket));
   }
 
   close(): void {

@@ -28,5 +28,5 @@ export function webSocketDialer(limits: { readonly peerMessageBytesMax: number }
       perMessageDeflate: false,
       handshakeTimeout: HANDSHAKE_MS,
       maxPayload: limits.peerMessageBytesMax,
-    }) as PeerSocket;
+    });
 }

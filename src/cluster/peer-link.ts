@@ -2,13 +2,7 @@
 // cut. What was sent and not answered when the link goes is of unknown outcome; nothing is sent twice.
 import { randomBytes } from "node:crypto";
 import { PeerLinkWriter } from "./peer-link-writer.ts";
-import {
-  decodePeerFrames,
-  type PeerAnswer,
-  type PeerFrame,
-  type PeerNotice,
-  type PeerRequest,
-} from "./peer-frames.ts";
+import { decodePeerFrames, type PeerAnswer, type PeerFrame, type PeerNotice, type PeerRequest } from "./peer-frames.ts";
 import { PROOF_NONCE_BYTES, prove, proves } from "./peer-proof.ts";
 import type { DialPeer, PeerSocket } from "./peer-link-socket.ts";
 
