@@ -38,6 +38,8 @@ export interface App {
   readonly adminPort: number;
   /** Takes no new work, lets sessions go, writes what is pending, lets go of the store. */
   stop(): Promise<void>;
+  /** Settles as `stop` does, whoever asked for it: an operator may, through any node. */
+  readonly stopped: Promise<void>;
 }
 
 const CLOCK_RESYNC_MS = 10_000;
@@ -75,6 +77,7 @@ async function serve(options: AppOptions, store: Store): Promise<App> {
   const clock = new StoreClock(store, CLOCK_RESYNC_MS);
   await clock.start();
   const listening = { port: config.port };
+  const started: { ending?: Ending } = {};
   const treeWorkers = new TreeWorkers(config.limits, (error) => {
     telemetry.bug("tree worker", error);
   });
@@ -89,6 +92,12 @@ async function serve(options: AppOptions, store: Store): Promise<App> {
     // The embedded store's folder is locked: whoever is recorded there is gone.
     alone: config.store.kind === "lmdb",
     treeWorkers,
+    drainAsked: () => {
+      if (started.ending === undefined) throw new Error("the node is still starting");
+      telemetry.stopping("drain");
+      // Whoever waits for `stopped` hears of a failure.
+      started.ending.stop().catch(() => undefined);
+    },
   });
   const { cluster, host, dispatch, delivery, streams, acknowledgements } = node;
   const server = new AegisServer({
@@ -110,19 +119,27 @@ async function serve(options: AppOptions, store: Store): Promise<App> {
   await cluster.start();
   await cluster.settled();
   server.open();
-  const admin = await startAdminServer({
+  const admin = await startAdmin(options, store, server, cluster);
+  const running = { server, admin, acknowledgements, treeWorkers, delivery, host, clock, cluster, store, config };
+  started.ending = endingWith(() => stop(running));
+  return { port: listening.port, adminPort: admin.port, ...started.ending };
+}
+
+function startAdmin(
+  { config, secrets, telemetry }: AppOptions,
+  store: Store,
+  server: AegisServer,
+  cluster: Cluster,
+): Promise<AdminServer> {
+  const { hashKeySecret, matchesKeySecret } = deriveSecrets(secrets.secret);
+  const operatorMac = hashKeySecret(secrets.operatorKey);
+  return startAdminServer({
     host: config.adminHost,
     port: config.adminPort,
     ready: async () => !server.draining && cluster.ready && (await store.healthy()),
     metrics: telemetry.metrics,
+    operator: { isOperator: (token) => matchesKeySecret(token, operatorMac), cluster: cluster.oversight },
   });
-  return {
-    port: listening.port,
-    adminPort: admin.port,
-    stop: once(() =>
-      stop({ server, admin, acknowledgements, treeWorkers, delivery, host, clock, cluster, store, config }),
-    ),
-  };
 }
 
 interface Running {
@@ -153,7 +170,17 @@ async function stop(running: Running): Promise<void> {
   await store.close();
 }
 
-function once(run: () => Promise<void>): () => Promise<void> {
+type Ending = Pick<App, "stop" | "stopped">;
+
+function endingWith(run: () => Promise<void>): Ending {
   let running: Promise<void> | undefined;
-  return () => (running ??= run());
+  let settle: (running: Promise<void>) => void;
+  const stopped = new Promise<void>((resolve) => (settle = resolve));
+  // Nobody may be waiting for it.
+  stopped.catch(() => undefined);
+  const stop = (): Promise<void> => {
+    if (running === undefined) settle((running = run()));
+    return running;
+  };
+  return { stop, stopped };
 }

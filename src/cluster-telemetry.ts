@@ -21,6 +21,12 @@ export function clusterEvents(log: Logger, registry: Registry) {
     help: "Shards taken from a living owner that did not hand them over in time.",
     registers,
   });
+  const owned = new Gauge({ name: "aegis_shards_owned", help: "Shards that this node owns.", registers });
+  const missing = new Gauge({
+    name: "aegis_shards_missing",
+    help: "Shards that this node should own and does not own yet.",
+    registers,
+  });
   return {
     memberJoined(nodeId: string) {
       members.inc();
@@ -42,5 +48,9 @@ export function clusterEvents(log: Logger, registry: Registry) {
       log.warn({ shard }, "a shard was not handed over in time and is taken");
     },
     callForwarded: () => forwarded.inc(),
+    shardsCounted(ownedCount: number, missingCount: number) {
+      owned.set(ownedCount);
+      missing.set(missingCount);
+    },
   };
 }

@@ -33,9 +33,9 @@ export const SERVER_SETTINGS = {
     /^\S+$/,
     "an address or a host name",
     "127.0.0.1",
-    "Where health and metrics are served. They ask for no key: keep it private.",
+    "Where health, metrics and the operator's commands are served. Health and metrics ask for no key: keep it private.",
   ),
-  adminPort: wholeNumber("port", 0, 65_535, 7401, "Port for health and metrics; 0 takes a free one.", {
+  adminPort: wholeNumber("port", 0, 65_535, 7401, "Port for health, metrics and the operator's commands; 0 takes a free one.", {
     flag: "admin-port",
   }),
   store: {

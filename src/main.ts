@@ -1,8 +1,10 @@
 #!/usr/bin/env node
-// The command `aegis`: serve (until a signal), backup and restore. Prints no secret.
+// The command `aegis`: serve (until a signal or an operator ends it), backup, restore, and what operators ask of a
+// running server. Prints no secret.
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { startApp, type App } from "./app.ts";
+import { OPERATOR_USAGE, runOperatorCommand, type OperatorCommand } from "./cli/operator-command.ts";
 import type { Config } from "./config.ts";
 import { loadConfig } from "./load-config.ts";
 import { findDeploymentSecrets } from "./services/deployment-secrets.ts";
@@ -15,7 +17,8 @@ const EXIT_REFUSED = 1;
 const USAGE = `usage:
   aegis serve [flags]           the server; aegis serve --help lists the flags
   aegis backup FOLDER FILE      copies the embedded store's folder, while it serves or not
-  aegis restore FILE FOLDER     makes a folder from a backup: new lineages, no one-time KeyPackages`;
+  aegis restore FILE FOLDER     makes a folder from a backup: new lineages, no one-time KeyPackages
+${OPERATOR_USAGE}`;
 
 function version(): string {
   const file = readFileSync(new URL("../package.json", import.meta.url), "utf8");
@@ -35,7 +38,7 @@ async function serve(config: Config): Promise<void> {
     const app = await startApp({ config, secrets, telemetry, version: version(), nodeId });
     const { host, durability, store } = config;
     telemetry.serving({ host, port: app.port, adminPort: app.adminPort, store: store.kind, durability });
-    stopOnSignals(app, telemetry);
+    endWhenAsked(app, telemetry);
   } catch (error) {
     telemetry.startRefused(error);
     fail(error instanceof Error ? error.message : "could not start", EXIT_REFUSED);
@@ -44,22 +47,25 @@ async function serve(config: Config): Promise<void> {
   }
 }
 
-function stopOnSignals(app: App, telemetry: Telemetry): void {
+/** A signal, or an operator who drains this node. */
+function endWhenAsked(app: App, telemetry: Telemetry): void {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {
       telemetry.stopping(signal);
-      app.stop().then(
-        () => {
-          telemetry.stopped();
-          process.exit(0);
-        },
-        (error: unknown) => {
-          telemetry.bug("stop", error);
-          process.exit(EXIT_REFUSED);
-        },
-      );
+      // `stopped` hears of a failure.
+      app.stop().catch(() => undefined);
     });
   }
+  app.stopped.then(
+    () => {
+      telemetry.stopped();
+      process.exit(0);
+    },
+    (error: unknown) => {
+      telemetry.bug("stop", error);
+      process.exit(EXIT_REFUSED);
+    },
+  );
 }
 
 async function runServe(flags: readonly string[]): Promise<void> {
@@ -83,6 +89,13 @@ async function copy(
   }
 }
 
+async function ask(command: OperatorCommand, words: readonly string[]): Promise<void> {
+  const sources = { environment: process.env, readFile: (path: string) => readFileSync(path, "utf8") };
+  const { code, output, message } = await runOperatorCommand(command, words, sources);
+  if (output !== undefined) process.stdout.write(output);
+  if (message !== undefined) fail(message, code);
+}
+
 function fail(message: string, code: number): void {
   process.stderr.write(`aegis: ${message}\n`);
   process.exitCode = code;
@@ -96,6 +109,10 @@ async function main([command, ...rest]: readonly string[]): Promise<void> {
       return copy(backupLmdb, rest);
     case "restore":
       return copy(restoreLmdb, rest);
+    case "nodes":
+    case "shards":
+    case "drain":
+      return ask(command, rest);
     default:
       fail(USAGE, EXIT_USAGE);
   }

@@ -56,6 +56,8 @@ export interface NodeOptions {
   readonly dial: DialPeer;
   /** The store has one process. */
   readonly alone: boolean;
+  /** An operator wants this node to leave and its process to end. */
+  drainAsked(): void;
   /** Judges whole trees. */
   readonly treeWorkers: Pick<TreeWorkers, "judge">;
   /** Fresh UUIDs; given by tests that replay recorded frames. */
@@ -125,6 +127,7 @@ function createCluster(options: NodeOptions, parts: Partial<Parts>): Cluster {
     limits,
     events,
     alone,
+    drainAsked: () => options.drainAsked(),
     host: () => part(parts, "host"),
     delivery: () => part(parts, "delivery"),
     ...(sabotage === undefined ? {} : { sabotage }),

@@ -5,6 +5,7 @@ import { refuse } from "../protocol/errors.ts";
 import type { ActorKey, Fence, Shard, Store, StreamEntry } from "../store/store.ts";
 import { EventRelay } from "./event-relay.ts";
 import { Membership, type MembershipEvents, type MembershipTimings } from "./membership.ts";
+import { Oversight } from "./oversight.ts";
 import { Ownership } from "./ownership.ts";
 import type { CallAnswer, PeerAnswer, PeerNotice, PeerRequest } from "./peer-frames.ts";
 import { NotSent, PeerLink, type LinkLimits } from "./peer-link.ts";
@@ -25,6 +26,8 @@ export interface ClusterEvents extends MembershipEvents {
   distrusted(cause: string): void;
   shardTaken(shard: number): void;
   callForwarded(): void;
+  /** How many shards this node owns, and how many it should own and does not yet. */
+  shardsCounted(owned: number, missing: number): void;
   bug(where: string, error: unknown): void;
 }
 
@@ -58,6 +61,8 @@ export interface ClusterOptions {
   /** The store has one process. */
   readonly alone: boolean;
   readonly sabotage?: ReadonlySet<string>;
+  /** An operator wants this node to leave and its process to end. */
+  drainAsked(): void;
   host(): ClusterHost;
   delivery(): ClusterDelivery;
 }
@@ -70,11 +75,14 @@ export class Cluster {
   readonly router: Router;
   readonly relay: EventRelay;
   readonly links: PeerLinkServer;
+  readonly oversight: Oversight;
   readonly #options: ClusterOptions;
   readonly #membership: Membership;
   readonly #keeper: ShardKeeper;
   readonly #peers = new Map<string, PeerLink>();
   #placement: readonly (string | undefined)[] = [];
+  /** This member has once owned all that was placed on it. */
+  #joined = false;
 
   // eslint-disable-next-line max-lines-per-function -- the room's one place of wiring
   constructor(options: ClusterOptions) {
@@ -90,6 +98,7 @@ export class Cluster {
       events,
       changed: () => this.#changed(),
       distrusted: (cause) => {
+        this.#joined = false;
         events.distrusted(cause);
         options.host().loseAll(cause);
       },
@@ -133,7 +142,15 @@ export class Cluster {
       trusted: () => membership.trusted,
       request: requestValue,
       shardTaken: events.shardTaken,
+      looked: (missing) => events.shardsCounted(options.host().shardsOwned, missing),
       failed: (error) => events.bug("shards", error),
+    });
+    this.oversight = new Oversight({
+      ...view,
+      seen: () => membership.seen,
+      linked: (nodeId) => this.#peers.get(nodeId)?.stands === true,
+      request: requestValue,
+      drainHere: () => options.drainAsked(),
     });
     this.ownership = new Ownership({
       store,
@@ -161,9 +178,11 @@ export class Cluster {
     this.relay.start();
   }
 
-  /** Every shard that is placed here is owned here, and this node may be trusted. */
+  /** This node has joined and may be trusted. Shards that move later are no reason to send callers elsewhere. */
   get ready(): boolean {
-    return this.#membership.trusted && this.#keeper.complete;
+    if (!this.#membership.trusted) return false;
+    this.#joined ||= this.#keeper.complete;
+    return this.#joined;
   }
 
   /** Resolves once this node is ready, or after as long as that may take when others are frozen or gone. */
@@ -267,6 +286,11 @@ export class Cluster {
       case "forgetApplication":
         this.#options.host().forgetApplication(request.applicationId);
         return answer(true);
+      case "drain":
+        this.#options.drainAsked();
+        return answer(true);
+      default:
+        throw new Error("a newer node's request");
     }
   }
 

@@ -3,6 +3,7 @@
 // only who should try to own a shard, never who may write it.
 import { randomUUID } from "node:crypto";
 import type { NodeRecord, Store } from "../store/store.ts";
+import type { SeenNode } from "./oversight.ts";
 import { toExpel, type SeenMember } from "./expulsion.ts";
 
 export interface MembershipTimings {
@@ -89,6 +90,11 @@ export class Membership {
   /** Everybody who has not gone, this node included. */
   get members(): readonly NodeRecord[] {
     return [...this.#seen.values()].map(({ record }) => record);
+  }
+
+  /** The same, with how long each has been silent while this node was watching. */
+  get seen(): readonly SeenNode[] {
+    return [...this.#seen.values()];
   }
 
   has(nodeId: string): boolean {

@@ -20,7 +20,9 @@ export type PeerRequest =
   | { readonly kind: "handOver"; readonly shard: Shard; readonly to: string }
   /** Sends what these actors of the shard publish from now on; answers the fence, or undefined: not the owner. */
   | { readonly kind: "attach"; readonly shard: Shard; readonly actors: readonly ActorKey[] }
-  | { readonly kind: "forgetApplication"; readonly applicationId: string };
+  | { readonly kind: "forgetApplication"; readonly applicationId: string }
+  /** An operator wants the receiver to leave; answers `true` when it has begun to. */
+  | { readonly kind: "drain" };
 
 export interface CallAnswer {
   readonly outcome: Omit<Extract<Outcome, { kind: "applied" }>, "settled"> | Extract<Outcome, { kind: "refused" }>;

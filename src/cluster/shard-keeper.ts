@@ -21,6 +21,8 @@ export interface ShardKeeperOptions {
   placedOn(shard: Shard): string | undefined;
   request(nodeId: string, request: PeerRequest, ttlMs: number): Promise<unknown>;
   shardTaken(shard: Shard): void;
+  /** So many shards are placed here and not owned here yet. */
+  looked(missing: number): void;
   failed(error: unknown): void;
 }
 
@@ -67,8 +69,11 @@ export class ShardKeeper {
 
   /** Goes for what is missing; harmless to call at any time. */
   look(): void {
-    if (this.#stopped || !this.#options.trusted()) return;
-    for (const shard of this.#missing()) {
+    if (this.#stopped) return;
+    const missing = this.#missing();
+    this.#options.looked(missing.length);
+    if (!this.#options.trusted()) return;
+    for (const shard of missing) {
       if (this.#incoming.size >= this.#options.incomingMax) return;
       if (this.#incoming.has(shard)) continue;
       this.#incoming.add(shard);

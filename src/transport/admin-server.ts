@@ -1,7 +1,8 @@
-// Health and metrics over HTTP on a port of their own. Asks for no key and changes nothing, so it listens
-// on loopback unless it is told otherwise.
+// Health, metrics and an operator's requests over HTTP on a port of their own. Health and metrics ask for no key, so
+// it listens on loopback unless it is told otherwise.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { operatorPage, type OperatorPagesOptions } from "./operator-pages.ts";
 
 export interface AdminServerOptions {
   readonly host: string;
@@ -9,6 +10,7 @@ export interface AdminServerOptions {
   /** Whether traffic should be sent here now. */
   ready(): Promise<boolean>;
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
+  readonly operator: OperatorPagesOptions;
 }
 
 export interface AdminServer {
@@ -55,11 +57,17 @@ export function listen(server: Server, host: string, port: number): Promise<void
 
 async function respond(options: AdminServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { status, type, body } = await page(options, request).catch(() => text(500, "failed"));
-  response.writeHead(status, { "content-type": type, "cache-control": "no-store" });
+  const challenge = status === 401 ? { "www-authenticate": 'Bearer realm="aegis"' } : {};
+  response.writeHead(status, { "content-type": type, "cache-control": "no-store", ...challenge });
   response.end(request.method === "HEAD" ? undefined : body);
 }
 
 async function page(options: AdminServerOptions, request: IncomingMessage): Promise<Page> {
+  const forOperator = await operatorPage(options.operator, request);
+  if (forOperator !== undefined) {
+    const { status, body } = forOperator;
+    return { status, type: "application/json", body: `${JSON.stringify(body)}\n` };
+  }
   if (request.method !== "GET" && request.method !== "HEAD") return text(405, "only GET");
   switch ((request.url ?? "").split("?")[0]) {
     case "/healthz":

@@ -44,10 +44,14 @@ async function untilReady(url: string): Promise<void> {
 }
 
 /** How long it takes until every shard is owned by one of these nodes. */
-async function healed({ servers }: ClusterProcess, without: number): Promise<number> {
+async function healed(cluster: ClusterProcess, without: number): Promise<number> {
   const began = performance.now();
-  for (const [n, { adminUrl }] of servers.entries()) if (n !== without) await gone(adminUrl);
-  for (const [n, { adminUrl }] of servers.entries()) if (n !== without) await untilReady(adminUrl);
+  const others = cluster.servers.filter((_, n) => n !== without);
+  for (const { adminUrl } of others) await gone(adminUrl);
+  for (const { adminUrl } of others) {
+    const unowned = async () => (await cluster.nodes(adminUrl)).unowned;
+    await expect.poll(unowned, { timeout: 20_000, interval: 20 }).toBe(0);
+  }
   return performance.now() - began;
 }
 

@@ -1,6 +1,10 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { createTelemetry } from "../../src/telemetry.ts";
 import { startAdminServer, type AdminServer } from "../../src/transport/admin-server.ts";
+import type { ClusterOversight } from "../../src/transport/operator-pages.ts";
+
+const OPERATOR = `aegis_operator_${"k".repeat(32)}`;
+const APPLICATION = `aegis_application_${"k".repeat(32)}`;
 
 describe("the admin port", () => {
   const started: AdminServer[] = [];
@@ -10,7 +14,13 @@ describe("the admin port", () => {
 
   async function start(ready: () => Promise<boolean>): Promise<string> {
     const { metrics } = createTelemetry({ level: "silent", node: "n", version: "0" });
-    const server = await startAdminServer({ host: "127.0.0.1", port: 0, ready, metrics });
+    const cluster: ClusterOversight = {
+      nodes: () => Promise.resolve({ answeredBy: "n", shardCount: 1, unowned: 1, nodes: [] }),
+      shards: () => Promise.reject(new Error("the store is away")),
+      drain: (nodeId) => Promise.resolve(nodeId === "n" ? "lastNode" : "unknownNode"),
+    };
+    const operator = { isOperator: (token: string) => token === OPERATOR, cluster };
+    const server = await startAdminServer({ host: "127.0.0.1", port: 0, ready, metrics, operator });
     started.push(server);
     return `http://127.0.0.1:${String(server.port)}`;
   }
@@ -39,5 +49,33 @@ describe("the admin port", () => {
     const base = await start(() => Promise.resolve(true));
     expect((await fetch(`${base}/`)).status).toBe(404);
     expect((await fetch(`${base}/healthz`, { method: "POST" })).status).toBe(405);
+  });
+
+  it("tells of the nodes, and drains one, for the operator's key alone", async () => {
+    const base = await start(() => Promise.resolve(true));
+    const ask = async (method: string, path: string, token?: string) => {
+      const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+      const answer = await fetch(`${base}${path}`, { method, headers });
+      return { status: answer.status, body: (await answer.json()) as object };
+    };
+    for (const [method, path] of [
+      ["GET", "/v1/nodes"],
+      ["GET", "/v1/shards"],
+      ["POST", "/v1/nodes/n/drain"],
+    ] as const) {
+      for (const token of [undefined, APPLICATION, `${OPERATOR}x`, "operator"]) {
+        const { status, body } = await ask(method, path, token);
+        expect(status).toBe(401);
+        expect(body).toMatchObject({ error: { reason: "UNAUTHORIZED" } });
+      }
+    }
+    expect(await ask("GET", "/v1/nodes", OPERATOR)).toMatchObject({ status: 200, body: { answeredBy: "n" } });
+    expect(await ask("GET", "/v1/shards", OPERATOR)).toMatchObject({ status: 503 });
+    expect(await ask("POST", "/v1/nodes", OPERATOR)).toMatchObject({ status: 405 });
+    expect(await ask("GET", "/v1/nodes/n/drain", OPERATOR)).toMatchObject({ status: 405 });
+    const last = await ask("POST", "/v1/nodes/n/drain", OPERATOR);
+    expect(last).toMatchObject({ status: 409, body: { error: { reason: "LAST_NODE" } } });
+    const unknown = await ask("POST", "/v1/nodes/m/drain", OPERATOR);
+    expect(unknown).toMatchObject({ status: 404, body: { error: { reason: "NODE_NOT_FOUND" } } });
   });
 });

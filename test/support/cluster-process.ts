@@ -1,5 +1,6 @@
 // Several real servers on one real Redis, as one deployment behind a balancer.
 import { randomBytes } from "node:crypto";
+import type { NodesOverview } from "../../src/protocol/schemas/operator-pages.ts";
 import { Balancer } from "./balancer.ts";
 import { startRedis, type RedisServer } from "./redis-server.ts";
 import { ServerProcess, type ServerProcessOptions } from "./server-process.ts";
@@ -61,6 +62,12 @@ export class ClusterProcess {
     const server = this.servers[n];
     if (server === undefined) throw new Error("no such server");
     return server;
+  }
+
+  /** Who is in the cluster, as the node with this admin port sees it. */
+  async nodes(adminUrl = this.server(0).adminUrl): Promise<NodesOverview> {
+    const headers = { authorization: `Bearer ${this.operatorToken}` };
+    return (await (await fetch(`${adminUrl}/v1/nodes`, { headers })).json()) as NodesOverview;
   }
 
   async dispose(): Promise<void> {

@@ -118,12 +118,13 @@ export class ServerProcess {
     await this.#ready(child);
   }
 
-  /** Resolves when the process has ended by itself; it may be restarted then. */
-  async ended(): Promise<void> {
+  /** Resolves with the exit code when the process has ended by itself; it may be restarted then. */
+  async ended(): Promise<number | null> {
     const child = this.#child;
     if (child === undefined) throw new Error("the server does not run");
     if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
     if (this.#child === child) this.#child = undefined;
+    return child.exitCode;
   }
 
   /** SIGSTOP. */
