@@ -1,6 +1,5 @@
 // What following a group costs on the server, at one size: each kind of commit, what is stored of it, the whole tree,
 // memory. In this process, without sockets; every figure is processor time or bytes.
-import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import {
   loadPublicGroupWork,
@@ -10,7 +9,8 @@ import {
 import { finishInSteps } from "../src/mls/work.ts";
 import type { Operation } from "../src/store/store.ts";
 import { COMMIT_KINDS, CommitStream, type CommitKind, type MadeCommit } from "../test/support/commit-stream.ts";
-import { collectGarbage, memoryAMember } from "../test/support/group-memory.ts";
+import { blocking, quietest } from "../test/support/event-loop-block.ts";
+import { memoryAMember } from "../test/support/group-memory.ts";
 import { GroupServiceWorld, payloadBytes } from "../test/support/group-service-world.ts";
 
 export interface CommitFigures {
@@ -52,12 +52,12 @@ export async function runSize(size: number, rounds: number): Promise<SizeFigures
   const world = await GroupServiceWorld.open();
   try {
     const groupInfo = stream.group.groupInfoMessage();
-    const judged = await quietest(() => judge(world, groupInfo, snapshot.ratchetTree));
+    const judged = await quietest(thrice(() => judge(world, groupInfo, snapshot.ratchetTree)));
     const created = await blocking(() =>
       world.create({ groupInfo, ratchetTree: snapshot.ratchetTree, tracking: "full" }),
     );
     const commits = await runCommits(world, stream, rounds);
-    const loaded = await quietest(() => load(snapshot));
+    const loaded = await quietest(thrice(() => load(snapshot)));
     return {
       size,
       ...commits,
@@ -148,26 +148,8 @@ async function load(snapshot: PublicGroupSnapshot): Promise<PublicGroup> {
   return loaded.value;
 }
 
-/** The longest block is the shortest of three runs': a busy machine adds its own. */
-async function quietest(work: () => Promise<unknown>): Promise<{ blockMs: number; cpuMillis: number }> {
-  const runs = [await blocking(work), await blocking(work), await blocking(work)];
-  return {
-    blockMs: Math.min(...runs.map(({ blockMs }) => blockMs)),
-    cpuMillis: Math.min(...runs.map(({ cpuMillis }) => cpuMillis)),
-  };
-}
-
-async function blocking(work: () => Promise<unknown>): Promise<{ blockMs: number; cpuMillis: number }> {
-  const delay = monitorEventLoopDelay({ resolution: 1 });
-  collectGarbage();
-  await nextTurn();
-  delay.enable();
-  const before = process.cpuUsage();
-  await work();
-  const { user, system } = process.cpuUsage(before);
-  await nextTurn();
-  delay.disable();
-  return { blockMs: delay.max / 1e6, cpuMillis: (user + system) / 1000 };
+function thrice<T>(run: T): T[] {
+  return [run, run, run];
 }
 
 function median(figures: readonly number[]): number {

@@ -23,14 +23,18 @@ export function parseActorKey(key: ActorKey): ActorAddress {
  */
 export function shardOf(key: ActorKey, shardCount: number): Shard {
   const first = key.indexOf("/");
-  const second = key.indexOf("/", first + 1);
+  return spread(key, shardCount, first, key.indexOf("/", first + 1));
+}
+
+/** One of `count` places for an ASCII text, always the same; what stands from `skipFrom` to `skipTo` does not count. */
+export function spread(text: string, count: number, skipFrom = 0, skipTo = 0): number {
   let hash = 0x811c9dc5;
-  for (let i = 0; i < key.length; i += 1) {
-    if (i >= first && i < second) continue;
-    hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
+  for (let i = 0; i < text.length; i += 1) {
+    if (i >= skipFrom && i < skipTo) continue;
+    hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
   }
   hash ^= hash >>> 15;
   hash = Math.imul(hash, 0x2c1b3c6d);
   hash ^= hash >>> 13;
-  return (hash >>> 0) % shardCount;
+  return (hash >>> 0) % count;
 }

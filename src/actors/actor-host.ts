@@ -13,16 +13,19 @@ import {
   type Timer,
 } from "../store/store.ts";
 import { actorKey, parseActorKey, shardOf } from "./actor-address.ts";
-import type { ActorPort, Applied, Call, Outcome } from "./actor-port.ts";
+import type { ActorAddress, ActorPort, Applied, Call, Command, Outcome } from "./actor-port.ts";
 import type { TurnFacts } from "./effects.ts";
 import type { HostOptions } from "./host-options.ts";
 import { LiveActor, SnapshotTooNew, type MailboxEntry, type RecentNumber, type RecentResult } from "./live-actor.ts";
 import { LiveActors } from "./live-actors.ts";
+import { PageTeller } from "./page-teller.ts";
 import { notApplied, ShardRunner } from "./shard-runner.ts";
 import { receivedMark, resultMark, takeTurn, type OutboxMessage, type Turn } from "./turn.ts";
 
 /** How often actors that were idle long enough are let go. */
 const SWEEP_MS = 5_000;
+/** Idle actors let go in a row; others have their turn before the next. */
+const DROPPED_AT_ONCE = 128;
 /** At the limit one in so many is let go at once; more would hold up everybody else. */
 const ROOM_SHARE = 64;
 /** Actors looked at for room before a call is refused. */
@@ -32,6 +35,7 @@ export class ActorHost implements ActorPort {
   readonly #options: HostOptions;
   readonly #runners: ShardRunner[];
   readonly #live = new LiveActors();
+  readonly #pages = new PageTeller();
   #sweep: NodeJS.Timeout | undefined;
 
   constructor(options: HostOptions) {
@@ -371,9 +375,14 @@ export class ActorHost implements ActorPort {
     if (duty.kind === "indexTags") return this.#options.store.writeTags(duty.write);
     if (duty.kind === "proposeRemovals") return this.#options.proposeRemovals(duty.applicationId, duty.groupId);
     if (duty.kind === "purgeApplication") return this.#purgeApplication(duty.applicationId);
+    if (duty.kind === "tell") return this.#tell(message, duty.to, duty.command);
+    return this.#pages.tellAll(duty.applicationId, duty.page, (to) => this.#tell(message, to, duty.command));
+  }
+
+  async #tell({ sender, lineage, number }: OutboxMessage, to: ActorAddress, command: Command): Promise<void> {
     const deadline = performance.now() + this.#options.limits.internalCallMs;
-    const origin = { mark: receivedMark(message.sender, message.lineage), number: message.number };
-    const outcome = await this.#options.actors.call({ to: duty.to, command: duty.command, origin, deadline });
+    const origin = { mark: receivedMark(sender, lineage), number };
+    const outcome = await this.#options.actors.call({ to, command, origin, deadline });
     // A refusal by the machine is an answer; only what was certainly or perhaps not applied goes again. A bug
     // is no answer either: the message waits for a version that can take it.
     if (outcome.kind !== "refused") return;
@@ -399,8 +408,11 @@ export class ActorHost implements ActorPort {
 
   #passivateIdle(): void {
     const since = performance.now() - this.#options.limits.passivateAfterMs;
-    for (const live of this.#live.idleSince(since)) this.#drop(live);
+    const idle = this.#live.idleSince(since, DROPPED_AT_ONCE);
+    for (const live of idle) this.#drop(live);
     this.#options.events.actorsLive(this.#live.size);
+    // Thousands that were used at one time, by a group's beginning, say, go idle together too.
+    if (idle.length === DROPPED_AT_ONCE) setImmediate(() => this.#passivateIdle());
   }
 
   #drop(live: LiveActor): void {

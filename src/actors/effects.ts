@@ -22,6 +22,11 @@ export type Effect =
   | { readonly type: "forget"; readonly key: string }
   /** A message to another actor, delivered until it has it durably, applied there once (G8). */
   | { readonly type: "tell"; readonly to: ActorAddress; readonly command: Command }
+  /**
+   * The same message to each client of a roster's page. Not in one order with `tell`: of what one client is told, an
+   * older message is dropped once a newer one has been applied.
+   */
+  | { readonly type: "tellClients"; readonly page: Uint8Array; readonly command: Command }
   | {
       readonly type: "indexTags";
       readonly clientId: string;

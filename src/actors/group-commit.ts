@@ -4,14 +4,14 @@ import { refuse, type Refusal } from "../protocol/errors.ts";
 import type { Effect, TurnFacts } from "./effects.ts";
 import { epochConflict, log, type Logged } from "./group-log.ts";
 import {
+  firstMembers,
   leafEffects,
   membersAfter,
   membershipEffects,
-  putLeaf,
-  putMember,
   removalEffects,
+  rosterEffects,
   sharedWelcomeEffects,
-  tellMembership,
+  tellMembers,
 } from "./group-membership.ts";
 import { effective } from "./group-settings.ts";
 import {
@@ -30,16 +30,14 @@ import { GROUPS_LIST } from "./tag-names.ts";
 const LAST_EPOCH = String(2n ** 64n - 1n);
 
 export function create(context: GroupContext, command: CreateCommand & TurnFacts): Step {
-  const { tracking, ciphersuite, epoch, settings, members, memberCount, groupId } = command;
-  const leafOf = new Map((command.full?.leaves ?? []).map(({ clientId, leaf }) => [clientId, leaf]));
-  const effects: Effect[] = members.map((clientId) => putMember(clientId, epoch, leafOf.get(clientId)));
+  const { tracking, ciphersuite, epoch, settings, members, memberCount, groupId, full } = command;
+  const effects: Effect[] = full === undefined ? firstMembers(members, epoch) : rosterEffects(members, full.clients);
   effects.push({ type: "putPart", name: GROUP_INFO_PART, bytes: command.groupInfo });
-  for (const clientId of members) effects.push(tellMembership(context, command, groupId, clientId, true));
+  effects.push(...tellMembers(context, command));
   const kept =
-    command.full === undefined
+    full === undefined
       ? treeEffects([], epoch, command.tree, false, command.now)
-      : snapshotEffects([], epoch, 0, command.full.snapshot, command.now);
-  effects.push(...(command.full?.leaves ?? []).map(putLeaf));
+      : snapshotEffects([], epoch, 0, full.snapshot, command.now);
   effects.push(
     { type: "indexTags", clientId: context.id, version: 1, tags: [GROUPS_LIST], removed: [] },
     ...kept.effects,
@@ -54,7 +52,8 @@ export function create(context: GroupContext, command: CreateCommand & TurnFacts
       settings,
       members: memberCount,
       trees: kept.trees,
-      treeBytes: (command.full?.snapshot ?? command.tree)?.bytes ?? 0,
+      treeBytes: (full?.snapshot ?? command.tree)?.bytes ?? 0,
+      ...(full === undefined ? {} : { roster: { leaves: full.leaves, clientPages: full.clients.length } }),
     },
     effects,
   };
@@ -106,7 +105,7 @@ export function commit(context: GroupContext, command: SubmitCommitCommand & Tur
   if (command.groupInfo !== undefined) {
     effects.push({ type: "putPart", name: GROUP_INFO_PART, bytes: command.groupInfo });
   }
-  effects.push(...leafEffects(command.full), ...removalEffects(context, command));
+  effects.push(...leafEffects(context, command.full), ...removalEffects(context, command));
   const ended = logReinit({ ...context, window: logged.window }, command);
   effects.push(...ended.effects);
   const kept = keptTrees(context, command, epoch, offset);

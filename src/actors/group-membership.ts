@@ -1,12 +1,15 @@
 // Who is in a group, as parts of the group and as messages to the clients concerned. Pure.
 import { encode } from "../protocol/codec.ts";
+import type { Command } from "./actor-port.ts";
 import type { Effect, TurnFacts } from "./effects.ts";
 import type { GovernedBy } from "./group-settings.ts";
 import {
+  LEAF_LEFT,
   leafPart,
   memberPart,
   removalPart,
   sharedWelcomeMark,
+  type CreateCommand,
   type FollowedState,
   type GroupContext,
   type OwnedLeaf,
@@ -14,6 +17,10 @@ import {
   type Step,
   type SubmitCommitCommand,
 } from "./group-state.ts";
+import type { DeliverCommand } from "./inbox.ts";
+import { clientsOfPage, NO_ROSTER, rosterClientsPart, rosterPart } from "./roster.ts";
+
+type InboxEvent = NonNullable<DeliverCommand["event"]>;
 
 export function membersAfter(context: GroupContext, command: SubmitCommitCommand): number {
   if (command.full !== undefined) return command.full.memberCount;
@@ -33,22 +40,22 @@ export function membershipEffects(
   const { added, removed, lineage } = command;
   const groupId = Buffer.from(context.groupId, "base64");
   const treeBytes = command.full?.treeBytes ?? command.tree?.bytes ?? 0;
+  const leafOf = new Map((command.full?.entered ?? []).map((owned) => [owned.clientId, owned.leaf]));
   const effects: Effect[] = [];
   for (const clientId of removed) {
     effects.push({ type: "deletePart", name: memberPart(clientId) });
     const event = { type: "removed", body: { groupId, epoch: BigInt(epoch) } };
-    effects.push(tellMembership(context, command, context.groupId, clientId, false, event));
+    effects.push(tellMembership(context, command, clientId, false, event));
   }
   for (const { clientId, keyPackageRef, welcome, shared } of added) {
-    const leaf = command.full?.entered.find((owned) => owned.clientId === clientId)?.leaf;
-    effects.push(putMember(clientId, epoch, leaf));
+    effects.push(putMember(clientId, epoch, leafOf.get(clientId)));
     const whose =
       shared === undefined
         ? { welcome }
         : { secrets: shared.secrets, sharedWelcome: sharedWelcomeMark(command.digest, shared.of) };
     const body = { groupId, epoch: BigInt(epoch), ...whose, keyPackageRef, after: { lineage, offset }, treeBytes };
     const event = welcome === undefined && shared === undefined ? undefined : { type: "welcome", body };
-    effects.push(tellMembership(context, command, context.groupId, clientId, true, event));
+    effects.push(tellMembership(context, command, clientId, true, event));
   }
   return effects;
 }
@@ -72,14 +79,33 @@ export function sharedWelcomeEffects(
   });
 }
 
-export function leafEffects(full: FollowedState | undefined): Effect[] {
+/** At the beginning, without a roster: each by itself, as later commits bring them. */
+export function firstMembers(pages: readonly Uint8Array[], epoch: string): Effect[] {
+  return pages.flatMap(clientsOfPage).map((clientId) => putMember(clientId, epoch, undefined));
+}
+
+/** At the beginning of a group that is followed: a few parts, however many the members are (decision 14). */
+export function rosterEffects(leaves: readonly Uint8Array[], clients: readonly Uint8Array[]): Effect[] {
+  const parts = [
+    ...leaves.map((bytes, page) => ({ name: rosterPart(page), bytes })),
+    ...clients.map((bytes, page) => ({ name: rosterClientsPart(page), bytes })),
+  ];
+  return parts.filter(({ bytes }) => bytes.length > 0).map((part) => ({ type: "putPart", ...part }));
+}
+
+/** A leaf of the roster that is left keeps a part of its own that says so: the roster is never written again. */
+export function leafEffects({ roster = NO_ROSTER }: GroupContext, full: FollowedState | undefined): Effect[] {
   if (full === undefined) return [];
   const entered = new Set(full.entered.map(({ leaf }) => leaf));
   const left = full.left.filter((leaf) => !entered.has(leaf));
-  return [...left.map((leaf): Effect => ({ type: "deletePart", name: leafPart(leaf) })), ...full.entered.map(putLeaf)];
+  const leaveOne = (leaf: number): Effect =>
+    leaf < roster.leaves
+      ? { type: "putPart", name: leafPart(leaf), bytes: LEAF_LEFT }
+      : { type: "deletePart", name: leafPart(leaf) };
+  return [...left.map(leaveOne), ...full.entered.map(putLeaf)];
 }
 
-export function putLeaf({ leaf, clientId }: OwnedLeaf): Effect {
+function putLeaf({ leaf, clientId }: OwnedLeaf): Effect {
   return { type: "putPart", name: leafPart(leaf), bytes: encode({ leaf, clientId }) };
 }
 
@@ -106,26 +132,46 @@ function proposeRemovals(context: GroupContext): Effect {
   return { type: "proposeRemovals", groupId: Buffer.from(context.groupId, "base64") };
 }
 
-export function putMember(clientId: string, epoch: string, leaf: number | undefined): Effect {
+function putMember(clientId: string, epoch: string, leaf: number | undefined): Effect {
   return { type: "putPart", name: memberPart(clientId), bytes: encode({ since: epoch, leaf }) };
 }
 
-export function tellMembership(
+/** At the beginning, page by page. */
+export function tellMembers(context: GroupContext, command: CreateCommand): Effect[] {
+  // A group of strangers has pages, and nobody to tell.
+  if (command.full?.clients.length === 0) return [];
+  const told = membershipCommand(context, command, command.groupId, true);
+  return command.members
+    .filter(({ length }) => length > 0)
+    .map((page) => ({ type: "tellClients", page, command: told }));
+}
+
+function tellMembership(
   context: GroupContext,
-  { governed }: { readonly governed: GovernedBy },
-  groupId: string,
+  command: { readonly governed: GovernedBy },
   clientId: string,
   member: boolean,
-  event?: { readonly type: string; readonly body: object },
+  event?: InboxEvent,
 ): Effect {
   return {
     type: "tell",
     to: { applicationId: context.applicationId, kind: "identity", id: clientId },
-    command: {
-      type: "deliver",
-      membership: { groupActorId: context.id, groupId: Buffer.from(groupId, "base64"), member },
-      ...(event === undefined ? {} : { event }),
-      retention: governed.inboxRetention,
-    } as { type: string },
+    command: membershipCommand(context, command, context.groupId, member, event),
   };
+}
+
+/** Says each time whether the client is a member now, so that only the newest counts. */
+function membershipCommand(
+  context: GroupContext,
+  { governed }: { readonly governed: GovernedBy },
+  groupId: string,
+  member: boolean,
+  event?: InboxEvent,
+): Command {
+  return {
+    type: "deliver",
+    membership: { groupActorId: context.id, groupId: Buffer.from(groupId, "base64"), member },
+    ...(event === undefined ? {} : { event }),
+    retention: governed.inboxRetention,
+  } as Command;
 }

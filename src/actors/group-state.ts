@@ -5,6 +5,7 @@ import type { Tracking } from "../protocol/schemas/group.ts";
 import type { Effect } from "./effects.ts";
 import type { GovernedBy } from "./group-settings.ts";
 import type { KeptTree, NewSnapshot, NewTree } from "./group-trees.ts";
+import type { Roster } from "./roster.ts";
 import type { StreamWindow } from "./stream-window.ts";
 
 export interface GroupContext {
@@ -27,6 +28,8 @@ export interface GroupContext {
   readonly treeBytes: number;
   /** `full`: bytes of handshakes since the newest snapshot. */
   readonly journalBytes: number;
+  /** `full`: who was there at the beginning; what is stored leaf by leaf beside it counts first (roster.ts). */
+  readonly roster?: Roster;
   /** In `absent`: groups that were about to go on under this id. */
   readonly reservations?: SuccessorReservations;
   /** In `reinit`: where the group goes on. */
@@ -77,8 +80,8 @@ export interface CreateCommand {
   readonly groupInfo: Uint8Array;
   readonly tree?: NewTree;
   readonly full?: FirstState;
-  /** Clients known to be members. */
-  readonly members: readonly string[];
+  /** Clients known to be members, in pages (roster.ts); in `full` tracking by leaf, from leaf 0 on. */
+  readonly members: readonly Uint8Array[];
   /** Leaves of the tree where it is known, else the clients known. */
   readonly memberCount: number;
   /** Reservations of the id that were judged. */
@@ -125,7 +128,10 @@ export interface OwnedLeaf {
 /** What `full` tracking knows of a group at its creation. */
 export interface FirstState {
   readonly snapshot: NewSnapshot;
-  readonly leaves: readonly OwnedLeaf[];
+  /** Leaves that the pages of members cover. */
+  readonly leaves: number;
+  /** Pages of the clients and their leaves (roster.ts). */
+  readonly clients: readonly Uint8Array[];
 }
 
 /** What `full` tracking knows of the epoch that a commit begins. */
@@ -176,6 +182,9 @@ export function removalPart(clientId: string): string {
 export function leafPart(leaf: number): string {
   return `leaf/${String(leaf).padStart(10, "0")}`;
 }
+
+/** A leaf of the roster that was left and that nobody has taken since. */
+export const LEAF_LEFT = new Uint8Array(0);
 
 export function memberPart(clientId: string): string {
   return `member/${clientId}`;

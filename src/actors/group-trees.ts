@@ -121,7 +121,7 @@ function slicesOf(epoch: string, encoded: Uint8Array): Effect[] {
   return Array.from({ length: Math.ceil(encoded.length / TREE_SLICE_BYTES) }, (_, slice) => ({
     type: "putPart",
     name: treeSlicePart(epoch, slice),
-    bytes: encoded.slice(slice * TREE_SLICE_BYTES, (slice + 1) * TREE_SLICE_BYTES),
+    bytes: encoded.subarray(slice * TREE_SLICE_BYTES, (slice + 1) * TREE_SLICE_BYTES),
   }));
 }
 

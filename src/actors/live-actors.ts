@@ -36,12 +36,12 @@ export class LiveActors {
     return found;
   }
 
-  /** Idle actors that nobody has used since then (`performance.now()`). */
-  idleSince(monotonicMs: number): LiveActor[] {
+  /** At most `max` idle actors that nobody has used since then (`performance.now()`). */
+  idleSince(monotonicMs: number, max: number): LiveActor[] {
     const found: LiveActor[] = [];
     for (const live of this.#order) {
       if (!isIdle(live)) continue;
-      if (live.lastUsedMs > monotonicMs) break;
+      if (live.lastUsedMs > monotonicMs || found.length >= max) break;
       found.push(live);
     }
     return found;

@@ -24,5 +24,5 @@ export const machineCatalogue: MachineCatalogue = {
   identity: { machine: identityMachine, version: 1, directoryPrefixes: ["group/"] },
   handle: { machine: handleMachine, version: 1, directoryPrefixes: [] },
   keyPool: { machine: keyPoolMachine, version: 1, directoryPrefixes: ["once/", "last/", "rate/"] },
-  group: { machine: groupMachine, version: 1, directoryPrefixes: ["proposal/", "removal/"] },
+  group: { machine: groupMachine, version: 2, directoryPrefixes: ["proposal/", "removal/"] },
 };

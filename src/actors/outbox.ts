@@ -88,7 +88,7 @@ export class Outbox {
   #enqueue(message: OutboxMessage): void {
     if (this.#known.has(message.id)) return;
     this.#known.add(message.id);
-    const lane = `${message.sender}\n${receiverOf(message.duty)}`;
+    const lane = `${message.sender}\n${receiverOf(message)}`;
     const done = new Promise<boolean>((resolve) => {
       const waiting = this.#lanes.get(lane);
       const queued = { ...message, arrived: resolve };

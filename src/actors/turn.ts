@@ -20,6 +20,13 @@ export interface OutboxMessage {
 
 export type Duty =
   | { readonly kind: "tell"; readonly to: ActorAddress; readonly command: Command }
+  /** To each client of a roster's page. */
+  | {
+      readonly kind: "tellClients";
+      readonly applicationId: string;
+      readonly page: Uint8Array;
+      readonly command: Command;
+    }
   | { readonly kind: "indexTags"; readonly write: TagWrite }
   | { readonly kind: "proposeRemovals"; readonly applicationId: string; readonly groupId: Uint8Array }
   | { readonly kind: "purgeApplication"; readonly applicationId: string };
@@ -142,6 +149,11 @@ class TurnBuilder {
       case "tell":
         this.#owe({ kind: "tell", to: effect.to, command: effect.command });
         return;
+      case "tellClients": {
+        const { applicationId } = this.#subject.address;
+        this.#owe({ kind: "tellClients", applicationId, page: effect.page, command: effect.command });
+        return;
+      }
       case "indexTags":
         this.#owe({
           kind: "indexTags",
@@ -238,10 +250,13 @@ export function receivedMark(sender: ActorKey, lineage: string): string {
 }
 
 /** Where a duty goes: messages to one receiver keep their order. */
-export function receiverOf(duty: Duty): string {
+export function receiverOf({ duty, number }: Pick<OutboxMessage, "duty" | "number">): string {
   switch (duty.kind) {
     case "tell":
       return actorKey(duty.to);
+    case "tellClients":
+      // Each page by itself: a client that can't be told keeps nobody in another page waiting.
+      return `clients/${String(number)}`;
     case "indexTags":
       return `tags/${duty.write.clientId}`;
     case "proposeRemovals":

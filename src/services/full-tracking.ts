@@ -107,8 +107,12 @@ export class FullTracking implements Tracking {
   }
 
   /** Who sent a PrivateMessage only members can tell; that `as` is one of them can be told here. */
-  async send(request: ApplicationRequest, { as, groupId }: Params<"group.send">): Promise<Refused | undefined> {
-    if (as === undefined || (await this.#groups.isMember(request.applicationId, groupId, as))) return undefined;
+  async send(
+    { applicationId }: ApplicationRequest,
+    { as }: Params<"group.send">,
+    { context }: GroupHead,
+  ): Promise<Refused | undefined> {
+    if (as === undefined || (await this.#groups.isMember(applicationId, context, as))) return undefined;
     return refused("AS_MISMATCH");
   }
 

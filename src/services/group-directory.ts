@@ -1,6 +1,6 @@
 // What the store knows of groups, for services: heads, members' clients, trees. Reads only (L3).
 import type { ActorAddress } from "../actors/actor-port.ts";
-import { epochMark, memberPart, type GroupContext, type Sender } from "../actors/group-state.ts";
+import { epochMark, type GroupContext, type Sender } from "../actors/group-state.ts";
 import { TREE_SLICE_BYTES, treeSlicePart, type KeptTree } from "../actors/group-trees.ts";
 import type { HandleContext } from "../actors/handle-machine.ts";
 import type { IdentityContext } from "../actors/identity-machine.ts";
@@ -12,6 +12,7 @@ import type { Holder } from "../mls/whole-tree.ts";
 import { finishInSteps } from "../mls/work.ts";
 import { decode } from "../protocol/codec.ts";
 import type { StreamHead } from "../store/store.ts";
+import { GroupRoster, type GroupPlace } from "./group-roster.ts";
 import {
   groupActorId,
   handleActorId,
@@ -40,19 +41,28 @@ export interface EpochBeginning {
   readonly undelivered: readonly Uint8Array[];
 }
 
+/** Credentials, and whom the identity provider sees in each; undefined: nobody. */
+export interface Held {
+  readonly count: number;
+  readonly holder: (n: number) => Holder | undefined;
+  readonly credential: (n: number) => Uint8Array;
+}
+
 /** Parsed trees kept; each is of one epoch of one group. */
 const TREES_MAX = 32;
 /** Credentials are judged in a row for so long; then others have their turn. */
 const JUDGING_MS_MAX = 10;
 /** Records of holders that are read and decoded in a row. */
-const HOLDERS_AT_ONCE = 256;
+const HOLDERS_AT_ONCE = 64;
 
 export class GroupDirectory {
   readonly #ports: ServicePorts;
   readonly #trees = new Map<string, PublicTree>();
+  readonly roster: GroupRoster;
 
   constructor(ports: ServicePorts) {
     this.#ports = ports;
+    this.roster = new GroupRoster(ports.store);
   }
 
   address(applicationId: string, groupId: Uint8Array): ActorAddress {
@@ -129,20 +139,20 @@ export class GroupDirectory {
       await pause();
       begunAtMs = performance.now();
     }
-    return this.clientsHolding(request.applicationId, holders, credentials);
+    return this.clientsHolding(request.applicationId, {
+      count: credentials.length,
+      holder: (n) => holders[n],
+      credential: (n) => credentials[n] as Uint8Array,
+    });
   }
 
   /** As `clientsOf`, where the identity provider has been asked already. */
-  async clientsHolding(
-    applicationId: string,
-    holders: readonly (Holder | undefined)[],
-    credentials: readonly Uint8Array[],
-  ): Promise<(string | undefined)[]> {
+  async clientsHolding(applicationId: string, { count, holder, credential }: Held): Promise<(string | undefined)[]> {
     const found: (string | undefined)[] = [];
-    for (let from = 0; from < holders.length; from += HOLDERS_AT_ONCE) {
+    for (let from = 0; from < count; from += HOLDERS_AT_ONCE) {
       if (from > 0) await pause();
-      const some = holders.slice(from, from + HOLDERS_AT_ONCE);
-      found.push(...(await this.#clientsHolding(applicationId, some, credentials.slice(from, from + HOLDERS_AT_ONCE))));
+      const some = Array.from({ length: Math.min(HOLDERS_AT_ONCE, count - from) }, (_, n) => from + n);
+      found.push(...(await this.#clientsHolding(applicationId, some.map(holder), some.map(credential))));
     }
     return found;
   }
@@ -163,10 +173,13 @@ export class GroupDirectory {
     });
   }
 
-  async isMember(applicationId: string, groupId: Uint8Array, clientId: string): Promise<boolean> {
-    const { shard, actor } = placeOf(this.#ports.store, this.address(applicationId, groupId));
-    const [part] = await this.#ports.store.readParts(shard, actor, [memberPart(clientId)]);
-    return part !== undefined;
+  place(applicationId: string, { id }: Pick<GroupContext, "id">): GroupPlace {
+    return placeOf(this.#ports.store, { applicationId, kind: "group", id });
+  }
+
+  async isMember(applicationId: string, context: GroupContext, clientId: string): Promise<boolean> {
+    const [standing] = await this.roster.standing(this.place(applicationId, context), context, [clientId]);
+    return standing !== undefined;
   }
 
   async identities(applicationId: string, clientIds: readonly string[]): Promise<(IdentityContext | undefined)[]> {

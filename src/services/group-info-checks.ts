@@ -5,27 +5,15 @@ import type { Refused } from "../actors/actor-port.ts";
 import { readGroupInfo, type GroupInfo } from "../mls/group-info.ts";
 import type { Rule } from "../mls/rules.ts";
 import { equalBytes } from "../mls/suites.ts";
-import {
-  judgeWholeTree,
-  type Holder,
-  type WholeTree,
-  type WholeTreeRefusal,
-  type WholeTreeTask,
-} from "../mls/whole-tree.ts";
+import { judgeWholeTree, type WholeTree, type WholeTreeRefusal, type WholeTreeTask } from "../mls/whole-tree.ts";
 import { broken, malformedBytes } from "./group-checks.ts";
 import { pause, type ApplicationRequest, type ServicePorts } from "./service-ports.ts";
+import { TreeLeaves } from "./tree-leaves.ts";
 import type { TreeWorkers } from "./tree-workers.ts";
-
-export interface TreeLeaf {
-  readonly leaf: number;
-  readonly credential: Uint8Array;
-  /** Whom the identity provider sees in the credential; absent where nobody asked it yet. */
-  readonly holder?: Holder;
-}
 
 export interface CheckedTree {
   readonly stored: NewTree;
-  readonly leaves: readonly TreeLeaf[];
+  readonly leaves: TreeLeaves;
 }
 
 export interface CheckedGroupInfo {
@@ -86,7 +74,7 @@ export class GroupInfoChecks {
       bytes: treeBytes.length,
       members: verdict.leaves.length,
     };
-    return { kind: "groupInfo", info, tree: { stored, leaves: leavesOf(verdict) } };
+    return { kind: "groupInfo", info, tree: { stored, leaves: new TreeLeaves(verdict) } };
   }
 
   #judge(
@@ -116,15 +104,4 @@ export class GroupInfoChecks {
 
 function refusalOf({ of, rule, section, message }: WholeTreeRefusal): Refused {
   return broken(of === "tree" ? "TREE_INVALID" : "GROUP_INFO_INVALID", rule, section, message);
-}
-
-function leavesOf({ leaves, credentials, credentialEnds, holders }: WholeTree): TreeLeaf[] {
-  let begin = 0;
-  return Array.from(leaves, (leaf, n) => {
-    const end = credentialEnds[n] ?? begin;
-    const credential = credentials.subarray(begin, end);
-    begin = end;
-    const holder = holders?.[n];
-    return { leaf, credential, ...(holder === undefined ? {} : { holder }) };
-  });
 }

@@ -1,17 +1,17 @@
 // A group's beginning, its settings and its end (PROTOCOL §4), and the GroupInfo that joiners start from.
 // Judged off the turn; decided by the group's actor.
 import type { Applied, Refused } from "../actors/actor-port.ts";
-import { GROUP_INFO_PART, type FirstState, type OwnedLeaf } from "../actors/group-state.ts";
+import { GROUP_INFO_PART } from "../actors/group-state.ts";
 import { widened } from "../actors/group-settings.ts";
 import { GROUPS_LIST } from "../actors/tag-names.ts";
-import { groupContextOf, readGroupInfo, type GroupInfo } from "../mls/group-info.ts";
-import { encodeGroupContext } from "../mls/group-context.ts";
+import { readGroupInfo, type GroupInfo } from "../mls/group-info.ts";
 import { equalBytes } from "../mls/suites.ts";
 import type { Params } from "../protocol/methods.ts";
 import { broken, checkSignedBy } from "./group-checks.ts";
+import { FirstMembers, type Beginning } from "./first-members.ts";
 import type { FullTracking } from "./full-tracking.ts";
 import type { GroupDirectory, GroupHead } from "./group-directory.ts";
-import type { CheckedGroupInfo, GroupInfoChecks, TreeLeaf } from "./group-info-checks.ts";
+import type { CheckedGroupInfo, GroupInfoChecks } from "./group-info-checks.ts";
 import type { Answer } from "./request-port.ts";
 import type { Successors } from "./successors.ts";
 import {
@@ -25,16 +25,8 @@ import {
   type ServicePorts,
 } from "./service-ports.ts";
 
-interface FirstMembers {
-  readonly kind: "members";
-  readonly members: readonly string[];
-  readonly full: FirstState | undefined;
-  /** Who signed the GroupInfo, or says so; undefined: a stranger, or nobody that is known. */
-  readonly founder: string | undefined;
-}
-
 /** What a create is admitted with. */
-interface Admitted extends FirstMembers {
+interface Admitted extends Beginning {
   readonly memberCount: number;
   readonly reservations: number;
 }
@@ -48,6 +40,7 @@ export class GroupLifecycleService {
   readonly #infos: GroupInfoChecks;
   readonly #full: FullTracking;
   readonly #successors: Successors;
+  readonly #first: FirstMembers;
 
   constructor(
     ports: ServicePorts,
@@ -61,6 +54,7 @@ export class GroupLifecycleService {
     this.#infos = infos;
     this.#full = full;
     this.#successors = successors;
+    this.#first = new FirstMembers(groups);
   }
 
   async create(request: ApplicationRequest, params: Params<"group.create">): Promise<Answer> {
@@ -170,10 +164,10 @@ export class GroupLifecycleService {
     { as, tracking }: Params<"group.create">,
     checked: CheckedGroupInfo,
   ): Promise<Admitted | Refused> {
-    const first = await this.#firstMembers(request, as, checked, tracking);
+    const first = await this.#first.find(request, as, checked, tracking);
     if (first.kind === "refused") return first;
     const { settings, applicationId } = request;
-    const memberCount = checked.tree?.stored.members ?? first.members.length;
+    const memberCount = checked.tree?.stored.members ?? first.count;
     if (memberCount > settings.groupMembersMax) return refused("MEMBERS_LIMIT");
     const { groups } = settings.quotas;
     if (groups !== null && (await this.#ports.store.countTag(applicationId, GROUPS_LIST)) >= groups) {
@@ -182,55 +176,6 @@ export class GroupLifecycleService {
     const successor = await this.#successors.admit(request, checked.info, first.founder);
     if (successor.kind === "refused") return successor;
     return { ...first, memberCount, reservations: successor.reservations };
-  }
-
-  /** The clients that are members at the beginning: the tree's leaves, or who says `as`. */
-  async #firstMembers(
-    request: ApplicationRequest,
-    as: string | undefined,
-    { info, tree }: CheckedGroupInfo,
-    tracking: Params<"group.create">["tracking"],
-  ): Promise<FirstMembers | Refused> {
-    if (as !== undefined) {
-      const [client] = await this.#groups.identities(request.applicationId, [as]);
-      if (client === undefined) return refused("AS_MISMATCH");
-    }
-    if (tree === undefined) {
-      if (tracking === "full")
-        return broken("TREE_INVALID", "TREE_MISSING", "12.4.3.3", "full tracking begins with the tree");
-      return { kind: "members", members: as === undefined ? [] : [as], full: undefined, founder: as };
-    }
-    const leaves = await this.#ownedLeaves(request, tree.leaves);
-    const members = leaves.flatMap(({ clientId }) => clientId ?? []);
-    const founder = leaves.find(({ leaf }) => leaf === info.signer)?.clientId;
-    if (as !== undefined && founder !== as) return refused("AS_MISMATCH");
-    if (tracking === "ordering") return { kind: "members", members: [...new Set(members)], full: undefined, founder };
-    if (members.length < leaves.length && !request.settings.strangers) {
-      return broken("TREE_INVALID", "LEAF_CLIENT", "PROTOCOL M5", "a leaf is no client's current identity");
-    }
-    if (new Set(members).size !== members.length) {
-      return broken("TREE_INVALID", "ONE_LEAF_A_CLIENT", "PROTOCOL M5", "a client has two leaves");
-    }
-    const snapshot = {
-      ...tree.stored,
-      groupContext: encodeGroupContext(groupContextOf(info)),
-      confirmationTag: info.confirmationTag,
-    };
-    return { kind: "members", members, full: { snapshot, leaves }, founder };
-  }
-
-  async #ownedLeaves(request: ApplicationRequest, leaves: readonly TreeLeaf[]): Promise<OwnedLeaf[]> {
-    const credentials = leaves.map(({ credential }) => credential);
-    // Where the tree was judged as a joiner would, the provider has been asked about each of them.
-    const asked = leaves.every(({ holder }) => holder !== undefined);
-    const clients = asked
-      ? await this.#groups.clientsHolding(
-          request.applicationId,
-          leaves.map(({ holder }) => holder),
-          credentials,
-        )
-      : await this.#groups.clientsOf(request, credentials);
-    return leaves.map(({ leaf }, n) => ({ leaf, ...(clients[n] === undefined ? {} : { clientId: clients[n] }) }));
   }
 
   /** Another member's GroupInfo for the same epoch: equal in context and confirmation tag. */

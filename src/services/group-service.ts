@@ -1,12 +1,13 @@
 // What can be read of groups (PROTOCOL §4): head, tree, members, and the groups of a client. Reads come from
 // the store and need no owner (L3); nothing here changes a group.
-import { GROUP_INFO_PART, memberPart, type GroupContext, type OwnedLeaf } from "../actors/group-state.ts";
+import { GROUP_INFO_PART, memberPart, type GroupContext } from "../actors/group-state.ts";
 import { membershipPart } from "../actors/inbox.ts";
 import { encodedTreeSize, encodeTreeSlice } from "../mls/ratchet-tree.ts";
 import { decode } from "../protocol/codec.ts";
 import type { Params } from "../protocol/methods.ts";
-import type { GroupDirectory } from "./group-directory.ts";
+import type { GroupDirectory, GroupHead } from "./group-directory.ts";
 import type { GroupFollower } from "./group-follower.ts";
+import type { GroupPlace } from "./group-roster.ts";
 import type { Answer } from "./request-port.ts";
 import {
   done,
@@ -89,18 +90,14 @@ export class GroupService {
     if (head === undefined) return refused("GROUP_NOT_FOUND");
     const after = readCursor("members", params.cursor);
     if (after === undefined) return refused("CURSOR_INVALID");
-    const { shard, actor } = placeOf(this.#ports.store, this.#groups.address(request.applicationId, groupId));
-    const prefix = head.context.tracking === "full" ? "leaf/" : memberPart("");
-    const parts = await this.#ports.store.listParts(shard, actor, {
-      prefix,
-      limit: limit + 1,
-      ...(after === "" ? {} : { after: `${prefix}${after}` }),
-    });
-    const listed = parts
-      .slice(0, limit)
-      .map(({ name, bytes }) =>
-        prefix === "leaf/" ? (decode(bytes) as OwnedLeaf) : { clientId: name.slice(prefix.length) },
-      );
+    // One more than asked for tells whether there are others.
+    const found = await this.#membersAfter(
+      this.#groups.place(request.applicationId, head.context),
+      head,
+      after,
+      limit + 1,
+    );
+    const listed = found.slice(0, limit);
     const identities = await this.#groups.identities(
       request.applicationId,
       listed.map(({ clientId }) => clientId ?? ""),
@@ -109,11 +106,26 @@ export class GroupService {
       const identity = identities[n]?.identity;
       return { ...member, handle: identity?.handle, notAfter: identity?.notAfter };
     });
-    const last = parts[limit - 1]?.name.slice(prefix.length);
-    return done({
-      members,
-      ...(parts.length > limit && last !== undefined ? { cursor: makeCursor("members", last) } : {}),
-    });
+    const last = listed.at(-1);
+    const cursor = found.length > limit && last !== undefined ? String(last.leaf ?? last.clientId) : undefined;
+    return done({ members, ...(cursor === undefined ? {} : { cursor: makeCursor("members", cursor) }) });
+  }
+
+  /** By leaf in `full` tracking, else by client. */
+  async #membersAfter(
+    place: GroupPlace,
+    { context }: GroupHead,
+    after: string,
+    limit: number,
+  ): Promise<{ readonly leaf?: number; readonly clientId?: string }[]> {
+    if (context.tracking === "full") {
+      const leaf = after === "" ? -1 : Number(after);
+      return Number.isSafeInteger(leaf) ? this.#groups.roster.list(place, context, leaf, limit) : [];
+    }
+    const prefix = memberPart("");
+    const from = after === "" ? {} : { after: `${prefix}${after}` };
+    const parts = await this.#ports.store.listParts(place.shard, place.actor, { prefix, limit, ...from });
+    return parts.map(({ name }) => ({ clientId: name.slice(prefix.length) }));
   }
 
   async list(request: ApplicationRequest, { clientId }: Params<"group.list">): Promise<Answer> {

@@ -1,13 +1,12 @@
 // Whose the leaves are that a commit touches (PROTOCOL M5): what enters or changes its credential must be
 // its client's current identity, and no client has two leaves. Untouched leaves are not judged.
 import type { Refused } from "../actors/actor-port.ts";
-import { leafPart, memberPart, type GroupContext, type OwnedLeaf } from "../actors/group-state.ts";
+import type { GroupContext, OwnedLeaf } from "../actors/group-state.ts";
 import type { CommitFacts } from "../mls/public-group/follow-commit.ts";
 import { equalBytes } from "../mls/suites.ts";
-import { decode } from "../protocol/codec.ts";
 import { broken } from "./group-checks.ts";
 import type { GroupDirectory } from "./group-directory.ts";
-import { placeOf, type ApplicationRequest, type ServicePorts } from "./service-ports.ts";
+import type { ApplicationRequest, ServicePorts } from "./service-ports.ts";
 
 export interface EnteringLeaf extends OwnedLeaf {
   /** Of Adds; an external joiner has none. */
@@ -117,10 +116,9 @@ export class LeafClients {
     left: ReadonlySet<string | undefined>,
   ): Promise<Refused | undefined> {
     const clients = entered.flatMap(({ clientId }) => clientId ?? []);
-    const groupId = Buffer.from(context.groupId, "base64");
-    const { shard, actor } = placeOf(this.#ports.store, this.#groups.address(request.applicationId, groupId));
-    const parts = await this.#ports.store.readParts(shard, actor, clients.map(memberPart));
-    const there = clients.some((clientId, n) => parts[n] !== undefined && !left.has(clientId));
+    const place = this.#groups.place(request.applicationId, context);
+    const standing = await this.#groups.roster.standing(place, context, clients);
+    const there = clients.some((clientId, n) => standing[n] !== undefined && !left.has(clientId));
     if (!there && new Set(clients).size === clients.length) return undefined;
     return broken("COMMIT_INVALID", "ONE_LEAF_A_CLIENT", "PROTOCOL M5", "a client would have two leaves");
   }
@@ -131,10 +129,6 @@ export class LeafClients {
     context: GroupContext,
     leaves: readonly number[],
   ): Promise<(string | undefined)[]> {
-    if (leaves.length === 0) return [];
-    const groupId = Buffer.from(context.groupId, "base64");
-    const { shard, actor } = placeOf(this.#ports.store, this.#groups.address(applicationId, groupId));
-    const parts = await this.#ports.store.readParts(shard, actor, leaves.map(leafPart));
-    return parts.map((bytes) => (bytes === undefined ? undefined : (decode(bytes) as OwnedLeaf).clientId));
+    return this.#groups.roster.owners(this.#groups.place(applicationId, context), context, leaves);
   }
 }

@@ -57,7 +57,7 @@ export class OrderingTracking implements Tracking {
     const { applicationId } = request;
     const command = {
       external: sender?.type === "newMember",
-      resync: joiner !== undefined && (await this.#groups.isMember(applicationId, params.groupId, joiner)),
+      resync: joiner !== undefined && (await this.#groups.isMember(applicationId, head.context, joiner)),
       added: joiner === undefined ? recipients.added : [...recipients.added, { clientId: joiner }],
       sharedWelcomes: recipients.sharedWelcomes,
       removed: params.removed ?? [],

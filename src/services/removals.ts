@@ -1,17 +1,16 @@
 // The back-end's own Remove proposals (PROTOCOL M6): after a client was deleted, into each group whose
 // external_senders hold the application's key, again in every epoch that leaves the client in.
 import { createHash } from "node:crypto";
-import { memberPart, removalPart } from "../actors/group-state.ts";
+import { removalPart, type GroupContext } from "../actors/group-state.ts";
 import { proposalRef, readGroupMessage, type PublicProposal } from "../mls/framing.ts";
 import type { PublicGroup } from "../mls/public-group/public-group.ts";
 import { equalBytes } from "../mls/suites.ts";
-import { decode } from "../protocol/codec.ts";
 import type { Settings } from "../protocol/schemas/application.ts";
 import type { ApplicationDirectory } from "./application-directory.ts";
 import type { ExternalSenders } from "./external-senders.ts";
 import type { GroupDirectory } from "./group-directory.ts";
 import type { GroupFollower } from "./group-follower.ts";
-import { placeOf, type ServicePorts } from "./service-ports.ts";
+import type { ServicePorts } from "./service-ports.ts";
 
 export interface RemovalsOptions {
   readonly ports: ServicePorts;
@@ -43,7 +42,7 @@ export class Removals {
     if (key === undefined) return;
     const senderIndex = group.externalSenders.findIndex(({ signatureKey }) => equalBytes(signatureKey, key.publicKey));
     if (senderIndex === -1) return;
-    for (const removed of await this.#leavesToGo(applicationId, groupId)) {
+    for (const removed of await this.#leavesToGo(applicationId, head.context)) {
       const { epoch } = group;
       await this.#submit(
         applicationId,
@@ -55,13 +54,13 @@ export class Removals {
     }
   }
 
-  async #leavesToGo(applicationId: string, groupId: Uint8Array): Promise<number[]> {
+  async #leavesToGo(applicationId: string, context: GroupContext): Promise<number[]> {
     const { ports, groups } = this.#options;
-    const { shard, actor } = placeOf(ports.store, groups.address(applicationId, groupId));
+    const { shard, actor } = groups.place(applicationId, context);
     const removals = await ports.store.listParts(shard, actor, { prefix: removalPart(""), limit: REMOVALS_MAX });
     const clients = removals.map(({ name }) => name.slice(removalPart("").length));
-    const members = await ports.store.readParts(shard, actor, clients.map(memberPart));
-    return members.flatMap((bytes) => (bytes === undefined ? [] : ((decode(bytes) as { leaf?: number }).leaf ?? [])));
+    const standing = await groups.roster.standing({ shard, actor }, context, clients);
+    return standing.flatMap((member) => member?.leaf ?? []);
   }
 
   /** Under a key of its own, so that a duty delivered twice proposes once. */

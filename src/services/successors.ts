@@ -72,9 +72,9 @@ export class Successors {
     const predecessor = Buffer.from(reservation.predecessor, "base64");
     const head = await this.#groups.head(applicationId, predecessor);
     const successor = head?.context.successor;
-    if (successor?.groupId !== Buffer.from(info.groupId).toString("base64")) return "void";
+    if (head === undefined || successor?.groupId !== Buffer.from(info.groupId).toString("base64")) return "void";
     const member =
-      founder === undefined ? settings.strangers : await this.#groups.isMember(applicationId, predecessor, founder);
+      founder === undefined ? settings.strangers : await this.#groups.isMember(applicationId, head.context, founder);
     if (!member) return "otherFounder";
     const announced = successor.version === info.version && successor.ciphersuite === info.ciphersuite;
     return announced ? "fits" : "otherTerms";

@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { ActorKind } from "../../src/actors/actor-port.ts";
 import { LiveActor, SnapshotTooNew } from "../../src/actors/live-actor.ts";
 import { machineCatalogue } from "../../src/actors/machine-catalogue.ts";
+import { encodeRosterClients, encodeRosterPage } from "../../src/actors/roster.ts";
 import { decodeEnvelope, encodeEnvelope } from "../../src/actors/snapshot.ts";
 import { encode } from "../../src/protocol/codec.ts";
 import {
@@ -142,7 +143,7 @@ const commands: Readonly<Record<ActorKind, readonly Made[]>> = {
       createGroup({
         reservations: reservationsOf(bench),
         epoch: String(n),
-        members: ["c0", "c1"],
+        members: [encodeRosterPage(["c0", "c1"])],
         governed,
         ...(n % 2 === 0 ? { tree: tree(n) } : {}),
       }),
@@ -152,7 +153,8 @@ const commands: Readonly<Record<ActorKind, readonly Made[]>> = {
         tracking: "full",
         epoch: "18014398509481984",
         governed,
-        full: { snapshot: snapshot(n), leaves: [{ leaf: 0, clientId: "c0" }] },
+        members: [encodeRosterPage(["c0"])],
+        full: { snapshot: snapshot(n), leaves: 1, clients: [encodeRosterClients({ c0: 0 })] },
       }),
     (n, bench) =>
       submitCommit(epochOf(bench), {

@@ -16,36 +16,49 @@ import { GroupDirectory } from "../../src/services/group-directory.ts";
 import { GroupFollower } from "../../src/services/group-follower.ts";
 import { GroupInfoChecks } from "../../src/services/group-info-checks.ts";
 import { GroupLifecycleService } from "../../src/services/group-lifecycle-service.ts";
+import { GroupService } from "../../src/services/group-service.ts";
 import { HandshakeService } from "../../src/services/handshake-service.ts";
 import { IdentityProviders } from "../../src/services/identity-provider-choice.ts";
+import { IdentityService } from "../../src/services/identity-service.ts";
 import { OrderingTracking } from "../../src/services/ordering-tracking.ts";
 import type { Answer } from "../../src/services/request-port.ts";
 import { deriveSecrets } from "../../src/services/secrets.ts";
 import type { ApplicationRequest, ServicePorts } from "../../src/services/service-ports.ts";
-import { TreeWorkers } from "../../src/services/tree-workers.ts";
 import { Successors } from "../../src/services/successors.ts";
+import { TagDirectory } from "../../src/services/tag-directory.ts";
+import { TreeWorkers } from "../../src/services/tree-workers.ts";
 import { openLmdbStore } from "../../src/store/lmdb/lmdb-store.ts";
 import type { Operation, Store } from "../../src/store/store.ts";
 import { NOW_MS } from "./synthetic-structs.ts";
 
 const APPLICATION = "11111111-1111-4111-8111-111111111111";
 const TTL_MS = 600_000;
+/** Clients made at once. */
+const REGISTERED_AT_ONCE = 256;
+
+export interface GroupServiceWorldOptions {
+  /** A store of the caller's, which closes it; default: an embedded one, synced, in a folder of its own. */
+  readonly store?: Store;
+  readonly settings?: Partial<Settings>;
+}
 
 export class GroupServiceWorld {
-  readonly settings: Settings = { ...defaultSettings, strangers: true, externalJoin: "open", groupMembersMax: 60_000 };
+  readonly settings: Settings;
   /** All that was handed to the store since it was last emptied. */
   readonly written: Operation[] = [];
   readonly workers: TreeWorkers;
   readonly checks: GroupInfoChecks;
-  readonly #folder: string;
-  readonly #store: Store;
+  readonly #closeStore: () => Promise<void>;
   readonly #host: ActorHost;
   readonly #lives: GroupLifecycleService;
   readonly #handshakes: HandshakeService;
+  readonly #identities: IdentityService;
+  readonly #groups: GroupService;
 
-  private constructor(folder: string, store: Store) {
-    this.#folder = folder;
-    this.#store = store;
+  private constructor(store: Store, settings: Partial<Settings>, closeStore: () => Promise<void>) {
+    const open = { strangers: true, externalJoin: "open", groupMembersMax: 60_000 } as const;
+    this.settings = { ...defaultSettings, ...open, ...settings };
+    this.#closeStore = closeStore;
     const loaded = loadConfig({ flags: [], environment: {}, readFile: () => "{}" });
     if (loaded.kind !== "config") throw new Error("the defaults are refused");
     const { limits } = loaded.config;
@@ -101,12 +114,17 @@ export class GroupServiceWorld {
     this.#lives = new GroupLifecycleService(ports, groups, successors, this.checks, full);
     const ordering = new OrderingTracking(groups, this.checks);
     this.#handshakes = new HandshakeService(ports, groups, successors, { full, ordering });
+    this.#identities = new IdentityService(ports, new TagDirectory(counted));
+    this.#groups = new GroupService(ports, groups, follower);
   }
 
-  static async open(): Promise<GroupServiceWorld> {
+  static async open({ store: given, settings = {} }: GroupServiceWorldOptions = {}): Promise<GroupServiceWorld> {
     const folder = await mkdtemp(path.join(tmpdir(), "aegis-groups-"));
-    const store = await openLmdbStore({ path: folder, durability: "fsync", shardCount: 4 });
-    const world = new GroupServiceWorld(folder, store);
+    const store = given ?? (await openLmdbStore({ path: folder, durability: "fsync", shardCount: 4 }));
+    const world = new GroupServiceWorld(store, settings, async () => {
+      if (given === undefined) await store.close();
+      await rm(folder, { recursive: true, force: true });
+    });
     world.#host.start();
     await Promise.all(Array.from({ length: store.shardCount }, (_, shard) => world.#host.acquire(shard)));
     return world;
@@ -118,6 +136,31 @@ export class GroupServiceWorld {
 
   commit(params: Params<"group.commit">): Promise<Answer> {
     return this.#handshakes.commit(this.request("group.commit", params), params);
+  }
+
+  members(params: Params<"group.members">): Promise<Answer> {
+    return this.#groups.members(this.request("group.members", params), params);
+  }
+
+  list(clientId: string): Promise<Answer> {
+    return this.#groups.list(this.request("group.list", { clientId }), { clientId });
+  }
+
+  /** A client for each credential; their ids, in order. */
+  async register(credentials: readonly Uint8Array[]): Promise<string[]> {
+    const ids: string[] = [];
+    for (let from = 0; from < credentials.length; from += REGISTERED_AT_ONCE) {
+      const some = credentials.slice(from, from + REGISTERED_AT_ONCE);
+      ids.push(...(await Promise.all(some.map((clientIdentity) => this.#registered(clientIdentity)))));
+    }
+    return ids;
+  }
+
+  async #registered(clientIdentity: Uint8Array): Promise<string> {
+    const params = { clientIdentity, tags: [] };
+    const answer = await this.#identities.create(this.request("identity.create", params), params);
+    if (answer.kind === "refused") throw new Error(JSON.stringify(answer.refusal));
+    return (answer.result as { clientId: string }).clientId;
   }
 
   request(method: MethodName, params: unknown): ApplicationRequest {
@@ -136,8 +179,7 @@ export class GroupServiceWorld {
   async close(): Promise<void> {
     await this.workers.close();
     await this.#host.stop();
-    await this.#store.close();
-    await rm(this.#folder, { recursive: true, force: true });
+    await this.#closeStore();
   }
 }
 

@@ -126,6 +126,37 @@ const groupCreate: Chain = {
   },
 };
 
+/** Its members are told by pages, each client of a page applies that once. */
+const followedGroupCreate: Chain = {
+  name: "group.create of three clients in full tracking",
+  async setUp(world) {
+    const { alice, added, groupId, group } = await groupOf(world.client);
+    const { groupInfo, ratchetTree } = await group.commit({
+      add: added.map(({ made }) => made[0]?.message as Uint8Array),
+    });
+    const create = { groupInfo, ratchetTree, tracking: "full" as const, as: alice.clientId };
+    const clients = [alice, ...added].map(({ clientId }) => clientId);
+    return {
+      act: (key) => world.client.group.create(create, { key }),
+      async seen() {
+        const memberships = await Promise.all(clients.map((clientId) => groupsOf(world.client, clientId)));
+        return judge({
+          group: [await reasonOf(world.client.group.get({ groupId })), "GROUP_NOT_FOUND", "ok"],
+          memberships: [memberships, [[], [], []], [[hex(groupId)], [hex(groupId)], [hex(groupId)]]],
+        });
+      },
+      async check() {
+        assert.equal(await reasonOf(world.client.group.create(create)), "GROUP_EXISTS");
+        const { members } = await world.client.group.members({ groupId });
+        assert.deepEqual(
+          members.map(({ leaf, clientId }) => [leaf, clientId]),
+          clients.map((clientId, leaf) => [leaf, clientId]),
+        );
+      },
+    };
+  },
+};
+
 const groupCommit: Chain = {
   name: "group.commit with Welcomes",
   async setUp(world) {
@@ -204,6 +235,7 @@ export const keyAndGroupChains: readonly Chain[] = [
   claimToLow,
   claimLastResort,
   groupCreate,
+  followedGroupCreate,
   groupCommit,
   groupDelete,
 ];

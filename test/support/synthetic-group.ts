@@ -68,7 +68,7 @@ export class SyntheticGroup {
     this.members = members;
   }
 
-  /** Fresh members, each in the tree by an Add; then one path commit in `historyEvery` members. */
+  /** Members, each in the tree by an Add; then one path commit in `historyEvery` members. */
   static create(
     size: number,
     options: {
@@ -76,14 +76,17 @@ export class SyntheticGroup {
       readonly extensions?: readonly Extension[];
       readonly capabilities?: Partial<Capabilities>;
       readonly epoch?: bigint;
+      readonly groupId?: string;
+      /** Default: fresh ones. */
+      readonly member?: (leaf: number) => Member;
     } = {},
   ): SyntheticGroup {
-    const groupId = new TextEncoder().encode("synthetic");
+    const groupId = new TextEncoder().encode(options.groupId ?? "synthetic");
     const members = new Map<number, Member>();
     const capabilities = { ...CAPABILITIES, ...options.capabilities };
     let tree = new PublicTree(leafSlot(undefined), new TreeHasher(1));
     for (let leaf = 0; leaf < size; leaf++) {
-      const member = newMember(`member ${leaf}`);
+      const member = options.member?.(leaf) ?? newMember(`member ${leaf}`);
       members.set(leaf, member);
       tree = tree.add(buildLeaf(member, { capabilities })).tree;
     }

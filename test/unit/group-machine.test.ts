@@ -3,6 +3,7 @@ import type { GroupCommand } from "../../src/actors/group-machine.ts";
 import { epochMark } from "../../src/actors/group-state.ts";
 import { TREE_SLICE_BYTES } from "../../src/actors/group-trees.ts";
 import { machineCatalogue } from "../../src/actors/machine-catalogue.ts";
+import { encodeRosterClients, encodeRosterPage } from "../../src/actors/roster.ts";
 import { createGroup, SETTINGS as GOVERNED, submitCommit } from "../support/actor-commands.ts";
 import { address } from "../support/actor-world.ts";
 import { Bench, describeMachine, LINEAGE, NOW } from "../support/machine-bench.ts";
@@ -43,9 +44,11 @@ const reserve = { type: "reserve", predecessor: "cA==" };
 const removeClient = { type: "removeClient", clientId: "c9" };
 const timer = { type: "timer", name: "trees" };
 const snapshot = { ...tree(10), groupContext: bytes(1), confirmationTag: bytes(1) };
+const page = encodeRosterPage(["c0"]);
 const followed = createGroup({
   tracking: "full",
-  full: { snapshot, leaves: [{ leaf: 0, clientId: "c0" }, { leaf: 1 }] },
+  members: [encodeRosterPage(["c0", false])],
+  full: { snapshot, leaves: 2, clients: [encodeRosterClients({ c0: 0 })] },
 });
 const follows = (more: object = {}) => ({ full: { entered: [], left: [], memberCount: 2, treeBytes: 10, ...more } });
 const reinit = { groupId: bytes(2), version: 1, ciphersuite: 2 };
@@ -76,12 +79,12 @@ describeMachine<State, GroupCommand["type"]>({
   cases: [
     {
       in: "absent",
-      send: createGroup({ members: ["c0"], tree: tree(TREE_SLICE_BYTES + 1), epoch: "7", settings: { pastEpochs: 3 } }),
+      send: createGroup({ members: [page], tree: tree(TREE_SLICE_BYTES + 1), epoch: "7", settings: { pastEpochs: 3 } }),
       to: "active",
       emits: [
         { type: "putPart", name: "member/c0" },
         { type: "putPart", name: "groupInfo" },
-        toClient("c0", { type: "deliver", membership: { ...memberOf, member: true } }),
+        { type: "tellClients", page, command: { type: "deliver", membership: { ...memberOf, member: true } } },
         { type: "indexTags", version: 1, tags: ["i:groups"], removed: [] },
         { type: "putPart", name: "tree/00000000000000000007/000000" },
         { type: "putPart", name: "tree/00000000000000000007/000001" },
@@ -95,9 +98,10 @@ describeMachine<State, GroupCommand["type"]>({
       send: followed,
       to: "active",
       emits: [
+        { type: "putPart", name: "roster/00000000" },
+        { type: "putPart", name: "clients/00000000" },
         { type: "putPart", name: "groupInfo" },
-        { type: "putPart", name: "leaf/0000000000" },
-        { type: "putPart", name: "leaf/0000000001" },
+        { type: "tellClients", command: { type: "deliver", membership: { ...memberOf, member: true } } },
         { type: "indexTags" },
         { type: "putPart", name: "tree/00000000000000000000/000000" },
         { type: "putPart", name: "state/00000000000000000000" },
@@ -378,15 +382,6 @@ it("[M6] a deleted client's Remove is proposed, again after each commit that lea
   bench.send(submitCommit(1, { ...follows(), removed: ["c9"] }));
   expect(bench.emitted).toContainEqual({ type: "deletePart", name: "removal/c9" });
   expect(bench.emitted.map(({ type }) => type)).not.toContain("proposeRemovals");
-});
-
-it("[M5] whose a leaf is goes with the leaf: one that another took at once stays", () => {
-  const bench = new Bench(entry, group);
-  bench.send(followed);
-  bench.send(submitCommit(0, follows({ left: [0, 1], entered: [{ leaf: 1, clientId: "c7" }] })));
-  expect(bench.emitted).toContainEqual({ type: "deletePart", name: "leaf/0000000000" });
-  expect(bench.emitted).not.toContainEqual({ type: "deletePart", name: "leaf/0000000001" });
-  expect(bench.emitted).toMatchObject([{}, {}, {}, {}, { type: "putPart", name: "leaf/0000000001" }, {}]);
 });
 
 it("[S7] the log keeps what replaying a followed group needs, whatever retention says", () => {
