@@ -2,7 +2,7 @@
 // answer contradicts another, and the server serves again by itself.
 import { afterEach, expect, test } from "vitest";
 import { setTimeout as delay } from "node:timers/promises";
-import { DurableLoad } from "../support/durable-load.ts";
+import { RecordedLoad } from "../support/recorded-load.ts";
 import { startRedis, type RedisServer } from "../support/redis-server.ts";
 import { randomFrom, seedOf } from "../support/seed.ts";
 import { ServerProcess } from "../support/server-process.ts";
@@ -12,7 +12,7 @@ const perRoundMs = 30_000;
 interface World {
   readonly redis: RedisServer;
   readonly server: ServerProcess;
-  readonly load: DurableLoad;
+  readonly load: RecordedLoad;
 }
 
 /** Longer than the server waits for an answer of the store. */
@@ -21,10 +21,10 @@ const pauseMs = 6_000;
 let redis: RedisServer | undefined;
 let server: ServerProcess | undefined;
 
-async function start(): Promise<World> {
+async function start(random: () => number): Promise<World> {
   redis = await startRedis({ appendfsync: "always" });
   server = await ServerProcess.start({ redisUrl: redis.url });
-  const load = await DurableLoad.start({ url: server.url, operatorToken: server.operatorToken, packages: 300 });
+  const load = await RecordedLoad.start({ url: server.url, operatorToken: server.operatorToken, random, sessions: 1 });
   return { redis, server, load };
 }
 
@@ -50,7 +50,7 @@ async function servesAgain(world: World, before: number): Promise<void> {
 async function judge({ load }: World, what: string): Promise<void> {
   await load.stop();
   await load.check();
-  console.log(`${what}: ${String(load.answered)} calls answered, ${String(load.unanswered)} not in their time`);
+  console.log(`${what}: ${String(load.answered)} calls answered, ${String(load.givenUp.unknown)} of unknown outcome`);
   expect(load.unanswered).toBe(0);
   await load.close();
 }
@@ -59,7 +59,7 @@ test(
   `[F11] [G3] [G6] ${String(rounds)} kills of Redis under load lose nothing acknowledged and double nothing`,
   async () => {
     const random = randomFrom(seedOf("kill-redis"));
-    const world = await start();
+    const world = await start(random);
     const { redis, load } = world;
     let downMs = 0;
     for (let round = 0; round < rounds && load.failure === undefined; round += 1) {
@@ -85,7 +85,7 @@ test(
   "[F12] [G1] [G2] Redis stands still and then runs what it had buffered: fenced or counted once, never contradicted",
   async () => {
     const random = randomFrom(seedOf("pause-redis"));
-    const world = await start();
+    const world = await start(random);
     const { redis, load } = world;
     for (let round = 0; round < 2 && load.failure === undefined; round += 1) {
       await delay(200 + random() * 500);

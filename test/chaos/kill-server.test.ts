@@ -1,7 +1,7 @@
 // kill -9 of the server at random moments under a mixed load, again and again, on both stores.
 import { afterEach, expect, test } from "vitest";
 import { setTimeout as delay } from "node:timers/promises";
-import { DurableLoad } from "../support/durable-load.ts";
+import { RecordedLoad } from "../support/recorded-load.ts";
 import { startRedis, type RedisServer } from "../support/redis-server.ts";
 import { randomFrom, seedOf } from "../support/seed.ts";
 import { ServerProcess } from "../support/server-process.ts";
@@ -25,7 +25,12 @@ test.each(["lmdb", "redis"])(
     const random = randomFrom(seedOf("kill-server"));
     if (engine === "redis") redis = await startRedis({ appendfsync: "always" });
     server = await ServerProcess.start(redis === undefined ? {} : { redisUrl: redis.url });
-    const load = await DurableLoad.start({ url: server.url, operatorToken: server.operatorToken, packages: 300 });
+    const load = await RecordedLoad.start({
+      url: server.url,
+      operatorToken: server.operatorToken,
+      random,
+      sessions: 1,
+    });
     for (let round = 0; round < rounds; round += 1) {
       const before = load.answered;
       await delay(50 + random() * 500);
@@ -39,7 +44,7 @@ test.each(["lmdb", "redis"])(
     await load.stop();
     await load.check();
     console.log(
-      `${engine}: ${String(rounds)} kills, ${String(load.answered)} calls answered, ${String(load.unanswered)} not in their time`,
+      `${engine}: ${String(rounds)} kills, ${String(load.answered)} calls answered, ${String(load.givenUp.unknown)} of unknown outcome`,
     );
     expect(load.unanswered).toBe(0);
     await load.close();

@@ -5,8 +5,9 @@ import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { NodesOverview, ShardsOverview } from "../../src/protocol/schemas/operator-pages.ts";
 import { ClusterProcess } from "../support/cluster-process.ts";
-import { DurableLoad } from "../support/durable-load.ts";
 import { freePort } from "../support/free-port.ts";
+import { RecordedLoad } from "../support/recorded-load.ts";
+import { randomFrom, seedOf } from "../support/seed.ts";
 
 const root = path.join(import.meta.dirname, "../..");
 
@@ -57,7 +58,7 @@ async function nodeAt(n: number): Promise<string> {
   return found.nodeId;
 }
 
-async function under(load: DurableLoad, calls: number): Promise<void> {
+async function under(load: RecordedLoad, calls: number): Promise<void> {
   const until = load.answered + calls;
   await expect
     .poll(() => load.failure !== undefined || load.answered >= until, { timeout: 30_000, interval: 20 })
@@ -113,7 +114,11 @@ test("what can't be done is said: no key, a wrong one, no server, no such node, 
 });
 
 test("[F09] [G6] nodes are drained under load, by another and by themselves, and no call fails; the last one stays", async () => {
-  const load = await DurableLoad.start({ url: cluster.url, operatorToken: cluster.operatorToken, packages: 200 });
+  const load = await RecordedLoad.start({
+    url: cluster.url,
+    operatorToken: cluster.operatorToken,
+    random: randomFrom(seedOf("drains")),
+  });
   await under(load, 100);
 
   const other = await nodeAt(2);

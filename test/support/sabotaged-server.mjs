@@ -1,5 +1,6 @@
 // The real server with faults switched on by name (AEGIS_TEST_SABOTAGE, names with commas between), for tests that
-// show that they would notice. Never part of a build: the command `aegis` can't switch anything on.
+// show that they would notice. SIGUSR2 blocks its event loop for AEGIS_TEST_BLOCK_MS. Never part of a build: the command
+// `aegis` can't switch anything on.
 import { randomUUID } from "node:crypto";
 import { startApp } from "../../dist/app.js";
 import { loadConfig } from "../../dist/load-config.js";
@@ -20,4 +21,7 @@ const sabotage = new Set((process.env["AEGIS_TEST_SABOTAGE"] ?? "").split(",").f
 const app = await startApp({ config, secrets, telemetry, version: "0", nodeId, sabotage });
 process.on("SIGTERM", () => {
   app.stop().then(() => process.exit(0));
+});
+process.on("SIGUSR2", () => {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, Number(process.env["AEGIS_TEST_BLOCK_MS"]));
 });

@@ -23,6 +23,8 @@ export interface ServerProcessOptions {
   readonly wrapper?: readonly string[];
   /** The script that node runs, if not the server's own: a test-only entry. */
   readonly entry?: string;
+  /** The port for clients and other nodes, if it must be known beforehand; otherwise a free one. */
+  readonly port?: number;
 }
 
 export class ServerProcess {
@@ -60,7 +62,7 @@ export class ServerProcess {
     const built = spawnSync(process.execPath, [path.join(root, "scripts/ensure-built.mjs")], { encoding: "utf8" });
     if (built.status !== 0) throw new Error(`The build failed:\n${built.stdout}${built.stderr}`);
     const folder = mkdtempSync(path.join(tmpdir(), "aegis-server-"));
-    const server = new ServerProcess([await freePort(), await freePort()], folder, options);
+    const server = new ServerProcess([options.port ?? (await freePort()), await freePort()], folder, options);
     try {
       await server.restart();
     } catch (error) {
@@ -92,6 +94,26 @@ export class ServerProcess {
   /** The end of what the server wrote, for messages of failing tests. */
   get output(): string {
     return this.#output;
+  }
+
+  /** Times that it was expelled and came back as a new member, since it was started first. */
+  get comebacks(): number {
+    return this.#output.split("this node was expelled and comes back").length - 1;
+  }
+
+  /** Serving, and owner of what is placed on it; false when it does not answer. */
+  async isReady(): Promise<boolean> {
+    return fetch(`${this.adminUrl}/readyz`).then(
+      (answer) => answer.ok,
+      () => false,
+    );
+  }
+
+  /** The value of a metric without labels; undefined: the server has none of that name. */
+  async metric(name: string): Promise<number | undefined> {
+    const text = await (await fetch(`${this.adminUrl}/metrics`)).text();
+    const value = new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1];
+    return value === undefined ? undefined : Number(value);
   }
 
   /** Starts the server again on the same ports and store; it must not be running. */
@@ -127,6 +149,10 @@ export class ServerProcess {
     return child.exitCode;
   }
 
+  signal(signal: NodeJS.Signals): void {
+    process.kill(this.pid, signal);
+  }
+
   /** SIGSTOP. */
   pause(): void {
     process.kill(this.pid, "SIGSTOP");
@@ -160,11 +186,7 @@ export class ServerProcess {
         this.#child = undefined;
         throw new Error(`the server ended with ${child.exitCode ?? child.signalCode}:\n${this.#output}`);
       }
-      const ready = await fetch(`${this.adminUrl}/readyz`).then(
-        (answer) => answer.ok,
-        () => false, // not listening yet
-      );
-      if (ready) return;
+      if (await this.isReady()) return;
       if (performance.now() > until) throw new Error(`not ready within ${readyWithinMs} ms:\n${this.#output}`);
       await delay(20);
     }

@@ -1,0 +1,62 @@
+// One place in a load that many workers share: an actor of its kind until its history is long enough, then the next,
+// so that the search for an order stays short. Hands those that are over to the judge.
+import type { AegisClient } from "../../src/client/client.ts";
+import type { History } from "./history.ts";
+
+/** Operations after which an actor makes room for the next; while that is made, twice as many. */
+const OPERATIONS_MAX = 50;
+/** The session that makes the next may sit on a node that stands still: another one tries too. */
+const RENEW_AGAIN_MS = 1_000;
+
+export interface LaneOptions<A> {
+  make(client: AegisClient): Promise<A>;
+  over(actor: A): void;
+}
+
+export class LoadLane<A extends { readonly history: History }> {
+  readonly #options: LaneOptions<A>;
+  #current: A;
+  #renewing: Promise<void> | undefined;
+  #renewingSinceMs = 0;
+
+  private constructor(options: LaneOptions<A>, first: A) {
+    this.#options = options;
+    this.#current = first;
+  }
+
+  static async open<A extends { readonly history: History }>(
+    options: LaneOptions<A>,
+    client: AegisClient,
+  ): Promise<LoadLane<A>> {
+    return new LoadLane(options, await options.make(client));
+  }
+
+  get current(): A {
+    return this.#current;
+  }
+
+  /** The actor whose turn it is. */
+  async take(client: AegisClient): Promise<A> {
+    const { begun } = this.#current.history;
+    if (begun < OPERATIONS_MAX) return this.#current;
+    const now = performance.now();
+    if (this.#renewing === undefined || now - this.#renewingSinceMs > RENEW_AGAIN_MS) {
+      this.#renewingSinceMs = now;
+      this.#renewing = this.#renew(this.#current, client);
+      await this.#renewing;
+    } else if (begun >= OPERATIONS_MAX * 2) await this.#renewing;
+    return this.#current;
+  }
+
+  close(): void {
+    this.#options.over(this.#current);
+  }
+
+  async #renew(old: A, client: AegisClient): Promise<void> {
+    const next = await this.#options.make(client);
+    this.#renewing = undefined;
+    if (this.#current !== old) return this.#options.over(next); // another session was faster
+    this.#current = next;
+    this.#options.over(old);
+  }
+}
