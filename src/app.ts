@@ -5,7 +5,6 @@ import type { ActorHost } from "./actors/actor-host.ts";
 import { StoreClock } from "./actors/store-clock.ts";
 import { advertisedAddress } from "./cluster/advertised-address.ts";
 import type { Cluster } from "./cluster/cluster.ts";
-import { PEER_PATH } from "./cluster/peer-frames.ts";
 import { webSocketDialer } from "./cluster/peer-link-socket.ts";
 import type { Config } from "./config.ts";
 import { createNode } from "./node.ts";
@@ -110,7 +109,7 @@ async function serve(options: AppOptions, store: Store): Promise<App> {
     delivery,
     streams,
     acknowledgements,
-    otherUpgrades: new Map([[PEER_PATH, (request, socket, head) => cluster.links.upgrade(request, socket, head)]]),
+    otherUpgrades: cluster.upgrades,
     limits: config.limits,
     events: telemetry,
   });

@@ -37,6 +37,10 @@ export function clusterEvents(log: Logger, registry: Registry) {
       if (wasExpelled) expelled.inc();
       log.warn({ member: nodeId, expelled: wasExpelled }, "a node has gone");
     },
+    memberReachable(nodeId: string, is: boolean) {
+      if (is) log.info({ member: nodeId }, "a node is reached again");
+      else log.warn({ member: nodeId }, "a node can't be reached: is what it advertises right?");
+    },
     rejoined: (nodeId: string) => log.warn({ member: nodeId }, "this node was expelled and comes back as a new one"),
     heartbeatFailed: (error: unknown) => log.warn({ err: error }, "a heartbeat did not reach the store"),
     distrusted(cause: string) {

@@ -35,9 +35,16 @@ export const SERVER_SETTINGS = {
     "127.0.0.1",
     "Where health, metrics and the operator's commands are served. Health and metrics ask for no key: keep it private.",
   ),
-  adminPort: wholeNumber("port", 0, 65_535, 7401, "Port for health, metrics and the operator's commands; 0 takes a free one.", {
-    flag: "admin-port",
-  }),
+  adminPort: wholeNumber(
+    "port",
+    0,
+    65_535,
+    7401,
+    "Port for health, metrics and the operator's commands; 0 takes a free one.",
+    {
+      flag: "admin-port",
+    },
+  ),
   store: {
     doc: "Where everything is kept: a folder (embedded, one node) or a Redis server.",
     unit: "",

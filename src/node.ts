@@ -88,7 +88,7 @@ export function createNode(options: NodeOptions): ServerNode {
     shardOf: (actor) => shardOf(actor, store.shardCount),
     limits,
     events,
-    followed: (actor, is) => cluster.relay.followed(actor, is),
+    followed: (actor, is) => cluster.attachments.followed(actor, is),
   });
   const host = createHost(options, cluster, parts);
   const ports: ServicePorts = {
@@ -150,11 +150,11 @@ function createHost(
     events,
     published: (actor, lineage, entries) => {
       part(parts, "delivery").published(actor, lineage, entries);
-      cluster.relay.publish(actor, lineage, entries);
+      cluster.followers.publish(actor, lineage, entries);
     },
     purged: (actor) => {
       part(parts, "delivery").purged(actor);
-      cluster.relay.purge(actor);
+      cluster.followers.purge(actor);
     },
     proposeRemovals: async (applicationId, groupId) => part(parts, "removals").propose(applicationId, groupId),
     forgetApplication: (applicationId) => cluster.forgetApplication(applicationId),

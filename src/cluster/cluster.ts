@@ -1,13 +1,14 @@
 // This node in its cluster: membership, links, the shards that are placed here, the way to those that are not, and
-// the relay of events. Wires the room; each part decides for itself.
+// the streams followed across nodes. Wires the room; each part decides for itself.
 import type { ActorPort, Call, Outcome } from "../actors/actor-port.ts";
 import { refuse } from "../protocol/errors.ts";
 import type { ActorKey, Fence, Shard, Store, StreamEntry } from "../store/store.ts";
-import { EventRelay } from "./event-relay.ts";
+import { Attachments } from "./attachments.ts";
+import { Followers } from "./followers.ts";
 import { Membership, type MembershipEvents, type MembershipTimings } from "./membership.ts";
 import { Oversight } from "./oversight.ts";
 import { Ownership } from "./ownership.ts";
-import type { CallAnswer, PeerAnswer, PeerNotice, PeerRequest } from "./peer-frames.ts";
+import { PEER_PATH, type CallAnswer, type PeerAnswer, type PeerNotice, type PeerRequest } from "./peer-frames.ts";
 import { NotSent, PeerLink, type LinkLimits } from "./peer-link.ts";
 import { PeerLinkServer, type PeerSession } from "./peer-link-server.ts";
 import type { DialPeer } from "./peer-link-socket.ts";
@@ -73,9 +74,12 @@ const FORGET_MS = 5_000;
 export class Cluster {
   readonly ownership: Ownership;
   readonly router: Router;
-  readonly relay: EventRelay;
-  readonly links: PeerLinkServer;
+  readonly attachments: Attachments;
+  readonly followers: Followers;
+  /** Takes upgrades on a path, by path; none where nobody else can be. */
+  readonly upgrades: ReadonlyMap<string, PeerLinkServer["upgrade"]>;
   readonly oversight: Oversight;
+  readonly #links: PeerLinkServer;
   readonly #options: ClusterOptions;
   readonly #membership: Membership;
   readonly #keeper: ShardKeeper;
@@ -120,10 +124,10 @@ export class Cluster {
       local: { call: (call) => this.#callHere(call) },
       forwarded: () => events.callForwarded(),
     });
-    this.relay = new EventRelay({
-      ...view,
-      shardCount: store.shardCount,
-      ownerOf: (shard) => this.router.ownerOf(shard),
+    const streams = { ...view, shardCount: store.shardCount, ownerOf: (shard: Shard) => this.router.ownerOf(shard) };
+    this.followers = new Followers(streams);
+    this.attachments = new Attachments({
+      ...streams,
       heard: (shard, owner) => this.router.heard(shard, owner),
       request: requestValue,
       notify: (nodeId, notice) => this.#peers.get(nodeId)?.notify(notice),
@@ -160,14 +164,17 @@ export class Cluster {
       retryMinMs: CLAIM_RETRY_MS.min,
       retryMaxMs: CLAIM_RETRY_MS.max,
     });
-    this.links = new PeerLinkServer({
+    this.#links = new PeerLinkServer({
       nodeId: view.nodeId,
       linkKey: options.linkKey,
       limits,
       requested: (session, request, ttlMs) => this.#requested(session, request, ttlMs),
       noticed: (session, notice) => this.#noticed(session, notice),
-      closed: (session) => this.relay.ended(session),
+      closed: (session) => this.followers.ended(session),
     });
+    this.upgrades = options.alone
+      ? new Map()
+      : new Map([[PEER_PATH, (request, socket, head) => this.#links.upgrade(request, socket, head)]]);
   }
 
   /** Joins the cluster and begins to take shards. @throws StoreUnavailable, StoreRefused */
@@ -175,7 +182,8 @@ export class Cluster {
     await this.#membership.start();
     this.#tell({ kind: "look" });
     this.#keeper.start();
-    this.relay.start();
+    this.attachments.start();
+    this.followers.start();
   }
 
   /** This node has joined and may be trusted. Shards that move later are no reason to send callers elsewhere. */
@@ -194,9 +202,10 @@ export class Cluster {
 
   /** Lets the others take this node's shards; resolves when they have, or after `withinMs`. */
   async leave(withinMs: number): Promise<void> {
-    this.#keeper.stop();
     const others = this.#membership.takers.some((nodeId) => nodeId !== this.#membership.nodeId);
+    // The last one serves to the end: what it loses it claims again.
     if (!others) return;
+    this.#keeper.stop();
     await this.#membership.leave();
     this.#tell({ kind: "look" });
     const until = performance.now() + withinMs;
@@ -208,12 +217,13 @@ export class Cluster {
   /** Cuts the links and strikes this node from the record. */
   async stop(): Promise<void> {
     this.#keeper.stop();
-    this.relay.stop();
+    this.attachments.stop();
+    this.followers.stop();
     // A store that is away keeps a record of a node that no longer beats; nobody minds.
     await this.#membership.stop().catch(() => undefined);
     for (const link of this.#peers.values()) link.stop();
     this.#peers.clear();
-    this.links.close();
+    this.#links.close();
   }
 
   /** Every node lets go of the application's actors. Rejects unless all have. */
@@ -247,24 +257,24 @@ export class Cluster {
     for (const [nodeId, link] of this.#peers) {
       if (others.some((other) => other.nodeId === nodeId)) continue;
       this.#peers.delete(nodeId);
-      this.relay.lost(nodeId);
+      this.attachments.lost(nodeId);
       link.stop();
     }
     for (const { nodeId, address } of others) {
       if (this.#peers.has(nodeId)) continue;
       const link = new PeerLink({
-        from: self,
+        from: () => this.#membership.nodeId,
         to: nodeId,
         address,
         linkKey,
         limits,
         dial,
-        notice: (notice) => this.relay.noticed(nodeId, notice),
+        notice: (notice) => this.attachments.noticed(nodeId, notice),
         reachable: (is) => {
           this.#membership.reachable(nodeId, is);
           if (is) link.notify({ kind: "look" });
         },
-        closed: () => this.relay.lost(nodeId),
+        closed: () => this.attachments.lost(nodeId),
       });
       this.#peers.set(nodeId, link);
     }
@@ -282,7 +292,7 @@ export class Cluster {
         return answer(true);
       }
       case "attach":
-        return answer(this.relay.attach(session, request.shard, request.actors));
+        return answer(this.followers.attach(session, request.shard, request.actors));
       case "forgetApplication":
         this.#options.host().forgetApplication(request.applicationId);
         return answer(true);
@@ -306,7 +316,7 @@ export class Cluster {
   }
 
   #noticed(session: PeerSession, notice: PeerNotice): void {
-    if (notice.kind === "detach") this.relay.detach(session, notice.actors);
+    if (notice.kind === "detach") this.followers.detach(session, notice.actors);
     else if (notice.kind === "look") void this.#membership.look();
   }
 }

@@ -37,6 +37,8 @@ export interface MembershipOptions {
 export interface MembershipEvents {
   memberJoined(nodeId: string): void;
   memberGone(nodeId: string, expelled: boolean): void;
+  /** Links to the member fail, or stand again. */
+  memberReachable(nodeId: string, is: boolean): void;
   heartbeatFailed(error: unknown): void;
   /** It was expelled and comes back under this id. */
   rejoined(nodeId: string): void;
@@ -114,16 +116,19 @@ export class Membership {
     return this.#trusted && performance.now() - this.#renewedMs < this.#options.timings.selfFenceMs;
   }
 
-  /** A link to the member was refused or reset, or (`true`) stands again. */
+  /** A link to the member could not be made, or (`true`) stands again. */
   reachable(nodeId: string, is: boolean): void {
     if (is === !this.#unreachable.has(nodeId)) return;
     if (is) this.#unreachable.delete(nodeId);
     else this.#unreachable.add(nodeId);
+    this.#options.events.memberReachable(nodeId, is);
     void this.look();
   }
 
   /** Beats and reads what the others say, now. Never rejects. */
   look(): Promise<void> {
+    // A beat after the last one would bring this node back.
+    if (this.#stopped) return Promise.resolve();
     this.#beating ??= this.#beat().finally(() => {
       this.#beating = undefined;
       this.#schedule();
@@ -177,7 +182,7 @@ export class Membership {
       unreachable,
     });
     if (!records.some((record) => record.nodeId === nodeId)) {
-      if (this.#options.selfFenceOff !== true) await this.#rejoin();
+      if (this.#options.selfFenceOff !== true && !this.#stopped) await this.#rejoin();
       return;
     }
     this.#renewedMs = sentMs;

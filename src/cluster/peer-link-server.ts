@@ -14,7 +14,7 @@ import {
   type PeerNotice,
   type PeerRequest,
 } from "./peer-frames.ts";
-import { PROOF_NONCE_BYTES, prove, proves } from "./peer-proof.ts";
+import { isProofNonce, PROOF_NONCE_BYTES, prove, proves } from "./peer-proof.ts";
 import type { PeerSocket } from "./peer-link-socket.ts";
 
 /** One proven dialler. */
@@ -115,7 +115,9 @@ export class PeerLinkServer {
 
   /** @throws Error unless the dialler holds the deployment's secret and means this node as it is now */
   #judge(writer: PeerLinkWriter, challenge: Uint8Array, frame: PeerFrame): PeerSession {
+    // From a stranger: nothing of it has the form that its type promises.
     if (frame.frame !== "hello" || frame.to !== this.#options.nodeId()) throw new Error("another node is meant");
+    if (typeof frame.from !== "string" || !isProofNonce(frame.nonce)) throw new Error("malformed hello");
     const { linkKey } = this.#options;
     const both = {
       dialler: frame.from,
@@ -135,12 +137,12 @@ export class PeerLinkServer {
     }
     if (frame.frame !== "request") throw new Error("a request was expected");
     const { id, request, ttlMs } = frame;
-    this.#options.requested(session, request, ttlMs).then(
-      (answer) => respond(writer, id, answer),
-      (error: unknown) => {
+    this.#options
+      .requested(session, request, ttlMs)
+      .then((answer) => respond(writer, id, answer))
+      .catch((error: unknown) => {
         writer.send({ frame: "failure", id, message: error instanceof Error ? error.message : "failed" });
-      },
-    );
+      });
   }
 }
 

@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { PeerLinkWriter } from "./peer-link-writer.ts";
 import { decodePeerFrames, type PeerAnswer, type PeerFrame, type PeerNotice, type PeerRequest } from "./peer-frames.ts";
-import { PROOF_NONCE_BYTES, prove, proves } from "./peer-proof.ts";
+import { isProofNonce, PROOF_NONCE_BYTES, prove, proves } from "./peer-proof.ts";
 import type { DialPeer, PeerSocket } from "./peer-link-socket.ts";
 
 export interface LinkLimits {
@@ -16,8 +16,8 @@ export interface LinkLimits {
 }
 
 export interface PeerLinkOptions {
-  /** The dialler's id, and that of the node expected at the address. */
-  readonly from: string;
+  /** This node's id now, and that of the node expected at the address. */
+  from(): string;
   readonly to: string;
   readonly address: string;
   readonly linkKey: Uint8Array;
@@ -39,7 +39,15 @@ export class NotAnswered extends Error {
   override readonly name = "NotAnswered";
 }
 
+/** One dial, until it stands and while it does. */
+interface Greeting {
+  readonly from: string;
+  challenge: Uint8Array | undefined;
+  heardMs: number;
+}
+
 interface Waiting {
+  readonly untilMs: number;
   resolve(answer: PeerAnswer): void;
   reject(error: Error): void;
   readonly alarm: NodeJS.Timeout;
@@ -85,7 +93,7 @@ export class PeerLink {
         },
         Math.max(ttlMs, 1),
       );
-      this.#waiting.set(id, { resolve, reject, alarm });
+      this.#waiting.set(id, { untilMs: performance.now() + ttlMs, resolve, reject, alarm });
       writer.send({ frame: "request", id, ttlMs, request });
     });
   }
@@ -105,10 +113,7 @@ export class PeerLink {
     const socket = this.#options.dial(this.#options.address);
     this.#socket = socket;
     const nonce = Uint8Array.from(randomBytes(PROOF_NONCE_BYTES));
-    const state: { challenge: Uint8Array | undefined; heardMs: number } = {
-      challenge: undefined,
-      heardMs: performance.now(),
-    };
+    const state: Greeting = { from: this.#options.from(), challenge: undefined, heardMs: performance.now() };
     const watch = setInterval(() => {
       if (performance.now() - state.heardMs > SILENCE_MS) socket.terminate();
       else if (socket.readyState === socket.OPEN) socket.ping();
@@ -131,23 +136,18 @@ export class PeerLink {
     });
   }
 
-  #received(
-    socket: PeerSocket,
-    state: { challenge: Uint8Array | undefined },
-    nonce: Uint8Array,
-    frame: PeerFrame,
-  ): void {
-    const { from, to, linkKey, limits } = this.#options;
+  #received(socket: PeerSocket, state: Greeting, nonce: Uint8Array, frame: PeerFrame): void {
+    const { to, linkKey, limits } = this.#options;
     const both = (challenge: Uint8Array) => ({
-      dialler: from,
+      dialler: state.from,
       listener: to,
       diallerNonce: nonce,
       listenerNonce: challenge,
     });
-    if (frame.frame === "challenge" && state.challenge === undefined) {
+    if (frame.frame === "challenge" && state.challenge === undefined && isProofNonce(frame.nonce)) {
       state.challenge = frame.nonce;
       const proof = prove(linkKey, { side: "dialling", ...both(frame.nonce) });
-      new PeerLinkWriter(socket, limits.peerQueueBytesMax).send({ frame: "hello", from, to, nonce, proof });
+      new PeerLinkWriter(socket, limits.peerQueueBytesMax).send({ frame: "hello", from: state.from, to, nonce, proof });
     } else if (frame.frame === "welcome" && state.challenge !== undefined && this.#writer === undefined) {
       if (!proves(linkKey, { side: "listening", ...both(state.challenge) }, frame.proof)) throw new Error("no proof");
       this.#writer = new PeerLinkWriter(socket, limits.peerQueueBytesMax);
@@ -163,7 +163,6 @@ export class PeerLink {
     }
     if (frame.frame === "settled") {
       this.#owing.get(frame.id)?.(frame.arrived);
-      this.#owing.delete(frame.id);
       return;
     }
     if (frame.frame !== "response" && frame.frame !== "failure") throw new Error("an answer was expected");
@@ -173,12 +172,22 @@ export class PeerLink {
     clearTimeout(waiting.alarm);
     if (frame.frame === "failure") waiting.reject(new Error(frame.message));
     else {
-      const owes = frame.owes;
-      const settled = owes
-        ? new Promise<boolean>((resolve) => this.#owing.set(frame.id, resolve))
-        : Promise.resolve(true);
+      const settled = frame.owes ? this.#owed(frame.id, waiting.untilMs) : Promise.resolve(true);
       waiting.resolve({ value: frame.value, settled });
     }
+  }
+
+  /** Until the request's time is up: nobody waits longer, so nothing is kept longer. */
+  #owed(id: number, untilMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const settle = (arrived: boolean): void => {
+        clearTimeout(alarm);
+        this.#owing.delete(id);
+        resolve(arrived);
+      };
+      const alarm = setTimeout(settle, Math.max(untilMs - performance.now(), 0), false);
+      this.#owing.set(id, settle);
+    });
   }
 
   #closed(socket: PeerSocket): void {
@@ -190,8 +199,7 @@ export class PeerLink {
       clearTimeout(waiting.alarm);
       waiting.reject(new NotAnswered("the link was cut"));
     }
-    for (const settle of this.#owing.values()) settle(false);
-    this.#owing.clear();
+    for (const settle of [...this.#owing.values()]) settle(false);
     if (this.#stopped) return;
     // A link that stood may have been cut for a moment only: the next dial tells.
     if (!stood) this.#options.reachable(false);

@@ -1,5 +1,5 @@
 // How two nodes prove to each other that they hold the deployment's secret: HMAC-SHA-256 under the key for links over
-// both sides' fresh nonces and ids, one label for each side. Keeps nothing.
+// both sides' fresh nonces and ids, one label for each side. Keeps nothing; never compares in variable time.
 import { createHmac, timingSafeEqual } from "node:crypto";
 
 export interface ProofOf {
@@ -13,7 +13,7 @@ export interface ProofOf {
 export function prove(linkKey: Uint8Array, of: ProofOf): Uint8Array {
   const mac = createHmac("sha256", linkKey);
   for (const part of [of.side, of.dialler, of.listener, of.diallerNonce, of.listenerNonce]) {
-    const bytes = Buffer.from(part as Uint8Array);
+    const bytes = typeof part === "string" ? Buffer.from(part, "utf8") : part;
     const length = Buffer.alloc(4);
     length.writeUInt32BE(bytes.length);
     mac.update(length).update(bytes);
@@ -28,3 +28,7 @@ export function proves(linkKey: Uint8Array, of: ProofOf, proof: unknown): boolea
 }
 
 export const PROOF_NONCE_BYTES = 32;
+
+export function isProofNonce(value: unknown): value is Uint8Array {
+  return value instanceof Uint8Array && value.length === PROOF_NONCE_BYTES;
+}

@@ -3,8 +3,8 @@
 import type { ActorPort, Call, Outcome, Refused } from "../actors/actor-port.ts";
 import { actorKey, shardOf } from "../actors/actor-address.ts";
 import { refuse } from "../protocol/errors.ts";
-import { StoreUnavailable, type Fence, type Shard, type Store } from "../store/store.ts";
-import { NotAnswered, NotSent } from "./peer-link.ts";
+import type { Fence, Shard, Store } from "../store/store.ts";
+import { NotSent } from "./peer-link.ts";
 import type { CallAnswer, PeerAnswer, PeerRequest } from "./peer-frames.ts";
 
 export interface RouterLimits {
@@ -28,6 +28,8 @@ export interface RouterOptions {
 interface WaitingCall {
   readonly number: number;
   readonly call: Call;
+  /** Rings when its time is up while it waits. */
+  readonly alarm: NodeJS.Timeout;
   resolve(outcome: Outcome): void;
 }
 
@@ -62,42 +64,57 @@ export class Router implements ActorPort {
     return new Promise((resolve) => this.#wait(shard, { number, call, resolve }));
   }
 
-  #wait(shard: Shard, waiting: WaitingCall): void {
+  #wait(shard: Shard, waiting: Omit<WaitingCall, "alarm">): void {
     const queue = this.#moving.get(shard) ?? [];
-    const at = queue.findLastIndex(({ number }) => number < waiting.number) + 1;
-    queue.splice(at, 0, waiting);
+    const entry: WaitingCall = {
+      ...waiting,
+      alarm: setTimeout(
+        () => {
+          this.#leave(queue, entry);
+          entry.resolve(notApplied());
+        },
+        Math.max(waiting.call.deadline - performance.now() - WAIT_MIN_MS, 0),
+      ),
+    };
+    queue.splice(queue.findLastIndex(({ number }) => number < entry.number) + 1, 0, entry);
     this.#waitingCalls += 1;
     if (this.#moving.has(shard)) return;
     this.#moving.set(shard, queue);
     void this.#probe(shard, queue);
   }
 
+  #leave(queue: WaitingCall[], entry: WaitingCall): void {
+    clearTimeout(entry.alarm);
+    queue.splice(queue.indexOf(entry), 1);
+    this.#waitingCalls -= 1;
+  }
+
   /** The first that waits asks again until somebody owns the shard; then all go, in their order. */
   async #probe(shard: Shard, queue: WaitingCall[]): Promise<void> {
-    let waitMs = WAIT_MIN_MS;
-    for (;;) {
+    for (let waitMs = WAIT_MIN_MS; ; waitMs = Math.min(waitMs * 2, WAIT_MAX_MS)) {
       await new Promise((resolve) => setTimeout(resolve, waitMs));
-      waitMs = Math.min(waitMs * 2, WAIT_MAX_MS);
       const [first] = queue;
       if (first === undefined) break;
-      const outcome = await this.#tryOnce(shard, first.call);
-      const late = performance.now() + waitMs >= first.call.deadline;
-      if (isElsewhere(outcome) && !late) continue;
-      queue.splice(queue.indexOf(first), 1);
-      this.#waitingCalls -= 1;
-      first.resolve(outcome);
-      if (isElsewhere(outcome)) continue;
-      break;
+      // Out of the queue while it asks: nobody can say then that it was not applied.
+      this.#leave(queue, first);
+      if (await this.#asked(shard, first)) break;
     }
     this.#moving.delete(shard);
-    for (const { number, call, resolve } of queue.splice(0)) {
-      this.#waitingCalls -= 1;
-      void this.#tryOnce(shard, call).then((outcome) => {
-        const isTime = performance.now() + WAIT_MIN_MS < call.deadline;
-        if (isElsewhere(outcome) && isTime) this.#wait(shard, { number, call, resolve });
-        else resolve(outcome);
-      });
+    for (const entry of [...queue]) {
+      this.#leave(queue, entry);
+      void this.#asked(shard, entry);
     }
+  }
+
+  /** False: the shard is still on its way, and the call waits again unless its time is up. */
+  async #asked(shard: Shard, { number, call, resolve }: WaitingCall): Promise<boolean> {
+    const outcome = await this.#tryOnce(shard, call);
+    if (!isElsewhere(outcome)) {
+      resolve(outcome);
+      return true;
+    }
+    this.#wait(shard, { number, call, resolve });
+    return false;
   }
 
   /** Who owns the shard, as far as this node knows. */
@@ -143,8 +160,8 @@ export class Router implements ActorPort {
       }
       return outcome;
     } catch (error) {
-      if (error instanceof NotAnswered) return { kind: "refused", refusal: refuse("OUTCOME_UNKNOWN") };
-      if (!(error instanceof NotSent)) return { kind: "refused", refusal: refuse("INTERNAL") };
+      // Whatever went wrong over there, it may have gone wrong behind the turn (E5).
+      if (!(error instanceof NotSent)) return { kind: "refused", refusal: refuse("OUTCOME_UNKNOWN") };
       await this.#lookUp(shard, owner);
       return notApplied();
     }
@@ -155,8 +172,8 @@ export class Router implements ActorPort {
     try {
       const owner = (await this.#options.store.readOwner(shard))?.owner;
       this.#owners[shard] = owner === notThis ? undefined : owner;
-    } catch (error) {
-      if (!(error instanceof StoreUnavailable)) throw error;
+    } catch {
+      // Nobody can be asked now; a store that refuses or is away is noticed by those who claim and beat.
       this.#owners[shard] = undefined;
     }
   }

@@ -1,5 +1,5 @@
 // msgpack between the nodes of one deployment: number and bigint, absent and nil stay what they are. For bytes of
-// an authenticated peer only; what clients send goes through codec.ts, which is strict.
+// an authenticated peer, and of a stranger's few KiB before the proof; never for what clients send: codec.ts is strict.
 import { Packr, Unpackr } from "msgpackr";
 
 const packer = new Packr({ useRecords: false, variableMapSize: true });

@@ -1,5 +1,5 @@
 // Where a group goes on that a ReInit ended (RFC 9420 §11.2). The id is reserved at its own actor before the commit
-// that announces it, so that no group.create asked after the commit can have missed it. Decision record 0010.
+// that announces it, so that no group.create asked after the commit can have missed it. Decision 13.
 import type { Refused } from "../actors/actor-port.ts";
 import type { FollowedState, GroupContext, SuccessorReservation } from "../actors/group-state.ts";
 import type { GroupInfo } from "../mls/group-info.ts";

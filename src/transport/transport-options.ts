@@ -48,7 +48,7 @@ export interface TransportOptions {
   readonly streams: StreamDirectory;
   readonly acknowledgements: Acknowledgements;
   /** Upgrades on paths that are not the application servers'. */
-  readonly otherUpgrades?: ReadonlyMap<string, (request: IncomingMessage, socket: Duplex, head: Buffer) => void>;
+  readonly otherUpgrades: ReadonlyMap<string, (request: IncomingMessage, socket: Duplex, head: Buffer) => void>;
   readonly limits: TransportLimits;
   readonly events: TransportEvents;
 }

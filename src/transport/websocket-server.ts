@@ -57,7 +57,7 @@ export class AegisServer {
     );
     this.#http.maxConnections = limits.sessionsMax + limits.handshakesPendingMax + SPARE_CONNECTIONS;
     this.#http.on("upgrade", (request, socket, head) => {
-      const other = options.otherUpgrades?.get((request.url ?? "").split("?")[0] ?? "");
+      const other = options.otherUpgrades.get((request.url ?? "").split("?")[0] ?? "");
       if (other === undefined) void this.#upgrade(request, socket, head);
       else other(request, socket, head);
     });
@@ -176,7 +176,8 @@ export class AegisServer {
     const { limits, authenticator } = this.#options;
     const form = refuseUpgradeForm(request);
     if (form !== undefined) return { ok: false, ...form };
-    if (this.#isDraining() || !this.#isOpen) return refused("DRAINING");
+    if (this.#isDraining()) return refused("DRAINING");
+    if (!this.#isOpen) return refused("DRAINING", { message: "this node is starting" });
     const isFull = this.#sessions.size + this.#pendingHandshakes > limits.sessionsMax;
     if (isFull || this.#pendingHandshakes > limits.handshakesPendingMax) {
       return refused("RATE_LIMITED", { message: "this node has all the sessions that it takes" });

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { NotAnswered, NotSent, PeerLink } from "../../src/cluster/peer-link.ts";
 import { PeerLinkServer } from "../../src/cluster/peer-link-server.ts";
+import { PeerLinkWriter } from "../../src/cluster/peer-link-writer.ts";
 import { PEER_PATH, PEER_SUBPROTOCOL, type PeerRequest } from "../../src/cluster/peer-frames.ts";
 import { webSocketDialer } from "../../src/cluster/peer-link-socket.ts";
 
@@ -48,7 +49,7 @@ const address = (): string => `127.0.0.1:${String((http.address() as AddressInfo
 function dial(more: { linkKey?: Uint8Array; to?: string } = {}): { link: PeerLink; reached: boolean[] } {
   const reached: boolean[] = [];
   const link = new PeerLink({
-    from: "dialler",
+    from: () => "dialler",
     to: "listener",
     address: address(),
     linkKey: KEY,
@@ -107,5 +108,19 @@ it("[G10] [F22] a stranger's bytes are cut off before they are gathered", async 
   socket.send(new Uint8Array(100_000), { fin: false });
   await closed;
   expect(performance.now() - began).toBeLessThan(2_000);
+  expect(asked).toEqual([]);
+});
+
+it("[G10] [F22] a stranger's hello of another form than it promises ends there", async () => {
+  const socket = new WebSocket(`ws://${address()}${PEER_PATH}`, PEER_SUBPROTOCOL);
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  await new Promise((resolve) => socket.once("message", resolve));
+  // Its length alone would have memory set aside for it.
+  const nonce = { length: 2 ** 31 } as unknown as Uint8Array;
+  const writer = new PeerLinkWriter(socket, limits.peerQueueBytesMax);
+  writer.send({ frame: "hello", from: "stranger", to: "listener", nonce, proof: new Uint8Array(32) });
+  const before = process.memoryUsage().arrayBuffers;
+  await closed;
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 24);
   expect(asked).toEqual([]);
 });

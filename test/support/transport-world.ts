@@ -81,6 +81,7 @@ export class TransportWorld implements Authenticator, StreamDirectory {
       delivery: this.delivery,
       streams: this,
       acknowledgements: this.#acknowledgements,
+      otherUpgrades: new Map(),
       limits: all,
       events: this.telemetry,
     });

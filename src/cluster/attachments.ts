@@ -1,18 +1,12 @@
-// Events from a shard's owner to the nodes whose sessions follow its streams: one copy a node. What a relay may lose
-// (a cut link, a moved shard) is read from the log: after each attachment the heads are looked at (rule 9).
-import { actorKey, parseActorKey, shardOf } from "../actors/actor-address.ts";
-import type { ActorKey, Fence, Shard, StreamEntry } from "../store/store.ts";
+// As an edge: the streams that this node's sessions follow, attached to their shards' owners. What an attachment may
+// lose (a cut link, a moved shard) is read from the log: after each one the heads are looked at (rule 9).
+import { shardOf } from "../actors/actor-address.ts";
+import type { ActorKey, Shard, StreamEntry } from "../store/store.ts";
 import type { AttachAnswer, PeerNotice, PeerRequest } from "./peer-frames.ts";
 
-export interface RelaySession {
-  readonly nodeId: string;
-  notify(notice: PeerNotice): void;
-}
-
-export interface EventRelayOptions {
+export interface AttachmentsOptions {
   readonly shardCount: number;
   nodeId(): string;
-  fenceOf(shard: Shard): Fence | undefined;
   ownerOf(shard: Shard): string | undefined;
   heard(shard: Shard, owner: string | undefined): void;
   request(nodeId: string, request: PeerRequest, ttlMs: number): Promise<unknown>;
@@ -35,37 +29,28 @@ interface Attachment {
   asking: boolean;
 }
 
-/** Owners say so often that they are still there. */
-const ALIVE_MS = 1_000;
 /** Silence after which an attachment counts as lost. */
 const SILENCE_MS = 3_000;
 const LOOK_MS = 250;
 const ASK_MS = 2_000;
 const ACTORS_A_REQUEST = 4_096;
 
-export class EventRelay {
-  readonly #options: EventRelayOptions;
-  /** As an edge: by shard. */
+export class Attachments {
+  readonly #options: AttachmentsOptions;
   readonly #attachments = new Map<Shard, Attachment>();
-  /** As an owner: who follows what. */
-  readonly #followers = new Map<ActorKey, Set<RelaySession>>();
-  readonly #shardsOf = new Map<RelaySession, Map<Shard, number>>();
-  readonly #timers: NodeJS.Timeout[] = [];
+  #timer: NodeJS.Timeout | undefined;
 
-  constructor(options: EventRelayOptions) {
+  constructor(options: AttachmentsOptions) {
     this.#options = options;
   }
 
   start(): void {
-    this.#timers.push(setInterval(() => this.#lookAfterAttachments(), LOOK_MS).unref());
-    this.#timers.push(setInterval(() => this.#sayAlive(), ALIVE_MS).unref());
+    this.#timer = setInterval(() => this.#lookAfterAll(), LOOK_MS).unref();
   }
 
   stop(): void {
-    for (const timer of this.#timers) clearInterval(timer);
+    clearInterval(this.#timer);
   }
-
-  // Edge
 
   /** The first session of this node follows the actor's stream, or the last one has gone. */
   followed(actor: ActorKey, is: boolean): void {
@@ -145,7 +130,7 @@ export class EventRelay {
     return attachment;
   }
 
-  #lookAfterAttachments(): void {
+  #lookAfterAll(): void {
     for (const [shard, attachment] of this.#attachments) this.#attach(shard, attachment);
   }
 
@@ -167,14 +152,22 @@ export class EventRelay {
       return;
     }
     attachment.asking = true;
-    void this.#ask(shard, attachment, owner).finally(() => {
+    const actors = [...attachment.fresh].slice(0, ACTORS_A_REQUEST);
+    void this.#ask(shard, attachment, owner, actors).finally(() => {
       attachment.asking = false;
+      this.#detachUnfollowed(shard, owner, actors);
       if (attachment.owner === owner && attachment.fresh.size > 0) this.#attach(shard, attachment);
     });
   }
 
-  async #ask(shard: Shard, attachment: Attachment, owner: string): Promise<void> {
-    const actors = [...attachment.fresh].slice(0, ACTORS_A_REQUEST);
+  /** Those that were let go of while the owner was asked for them: it may have them. */
+  #detachUnfollowed(shard: Shard, owner: string, asked: readonly ActorKey[]): void {
+    const followed = this.#attachments.get(shard)?.actors;
+    const actors = asked.filter((actor) => followed?.has(actor) !== true);
+    if (actors.length > 0) this.#options.notify(owner, { kind: "detach", actors });
+  }
+
+  async #ask(shard: Shard, attachment: Attachment, owner: string, actors: readonly ActorKey[]): Promise<void> {
     let answer: AttachAnswer;
     try {
       answer = (await this.#options.request(owner, { kind: "attach", shard, actors }, ASK_MS)) as AttachAnswer;
@@ -191,77 +184,5 @@ export class EventRelay {
     attachment.heardMs = performance.now();
     for (const actor of actors) attachment.fresh.delete(actor);
     this.#options.lookAt(actors.filter((actor) => attachment.actors.has(actor)));
-  }
-
-  // Owner
-
-  attach(session: RelaySession, shard: Shard, actors: readonly ActorKey[]): AttachAnswer {
-    const fence = this.#options.fenceOf(shard);
-    if (fence === undefined) {
-      const owner = this.#options.ownerOf(shard);
-      return owner === undefined || owner === this.#options.nodeId() ? {} : { owner };
-    }
-    for (const actor of actors) {
-      if (shardOf(actorKey(parseActorKey(actor)), this.#options.shardCount) !== shard) continue;
-      const followers = this.#followers.get(actor) ?? new Set();
-      if (followers.has(session)) continue;
-      this.#followers.set(actor, followers.add(session));
-      this.#count(session, shard, 1);
-    }
-    return { fence };
-  }
-
-  detach(session: RelaySession, actors: readonly ActorKey[]): void {
-    for (const actor of actors) this.#detach(session, actor);
-  }
-
-  /** The session's link is gone. */
-  ended(session: RelaySession): void {
-    if (!this.#shardsOf.has(session)) return;
-    for (const [actor, followers] of this.#followers) if (followers.has(session)) this.#detach(session, actor);
-    this.#shardsOf.delete(session);
-  }
-
-  /** Called by the gate once the entries are durable, in order for each actor. */
-  publish(actor: ActorKey, lineage: string, entries: readonly StreamEntry[]): void {
-    const followers = this.#followers.get(actor);
-    if (followers === undefined) return;
-    const shard = shardOf(actor, this.#options.shardCount);
-    const fence = this.#options.fenceOf(shard)?.number ?? 0;
-    for (const session of followers) {
-      session.notify({ kind: "published", shard, fence, actor, lineage, entries });
-    }
-  }
-
-  purge(actor: ActorKey): void {
-    const shard = shardOf(actor, this.#options.shardCount);
-    const fence = this.#options.fenceOf(shard)?.number ?? 0;
-    for (const session of this.#followers.get(actor) ?? []) session.notify({ kind: "purged", shard, fence, actor });
-  }
-
-  #detach(session: RelaySession, actor: ActorKey): void {
-    const followers = this.#followers.get(actor);
-    if (followers?.delete(session) !== true) return;
-    if (followers.size === 0) this.#followers.delete(actor);
-    this.#count(session, shardOf(actor, this.#options.shardCount), -1);
-  }
-
-  #count(session: RelaySession, shard: Shard, by: number): void {
-    const shards = this.#shardsOf.get(session) ?? new Map<Shard, number>();
-    const count = (shards.get(shard) ?? 0) + by;
-    if (count > 0) shards.set(shard, count);
-    else shards.delete(shard);
-    this.#shardsOf.set(session, shards);
-  }
-
-  #sayAlive(): void {
-    for (const [session, shards] of this.#shardsOf) {
-      const owned: [Shard, number][] = [];
-      for (const shard of shards.keys()) {
-        const fence = this.#options.fenceOf(shard);
-        if (fence !== undefined) owned.push([shard, fence.number]);
-      }
-      if (owned.length > 0) session.notify({ kind: "alive", shards: owned });
-    }
   }
 }
