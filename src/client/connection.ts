@@ -41,7 +41,9 @@ interface Session {
   /** It answered something: the server works, so the pauses begin anew. */
   served: boolean;
   heardAt: number;
-  /** After GOAWAY: nothing new is sent. */
+  /** GOAWAY has come. */
+  leaves: boolean;
+  /** Its time has come, too: nothing new is sent. */
   draining: boolean;
 }
 
@@ -153,7 +155,7 @@ export class Connection {
       else this.#opened(frame);
     } else if (this.#session === undefined) this.#violated("no WELCOME first");
     else if (frame.type === "ping") this.send(encodePong(frame.nonce));
-    else if (frame.type === "goaway") this.#drain(frame);
+    else if (frame.type === "goaway") this.#goAway(frame);
     else if (frame.type !== "pong") {
       if (frame.type === "response") this.#session.served = true;
       this.#handler.frame(frame);
@@ -164,7 +166,7 @@ export class Connection {
   #opened(welcome: Welcome): void {
     clearTimeout(this.#timer);
     const now = performance.now();
-    this.#session = { welcome, served: false, heardAt: now, draining: false };
+    this.#session = { welcome, served: false, heardAt: now, leaves: false, draining: false };
     this.#writer = new FrameWriter(this.#socket as WebSocket, {
       messageBytesMax: welcome.limits.messageBytesMax,
       unsentBytesMax: this.#settings.unsentBytesMax,
@@ -186,15 +188,22 @@ export class Connection {
     else if (silentMs >= beatMs) this.send(encodePing(Math.floor(silentMs)));
   }
 
-  #drain(goaway: Goaway): void {
-    if (this.#session === undefined || this.#session.draining) return;
-    this.#session.draining = true;
-    const { deadlineMs, reconnectMinMs, reconnectMaxMs } = goaway;
-    const window = Math.max(0, reconnectMaxMs - reconnectMinMs);
-    this.#notBefore = performance.now() + reconnectMinMs + Math.random() * window;
+  /** Goes on as before until its time in the window has come; then leaves as soon as nothing is waited for. */
+  #goAway({ deadlineMs, reconnectMinMs, reconnectMaxMs }: Goaway): void {
+    const session = this.#session;
+    if (session === undefined || session.leaves) return;
+    session.leaves = true;
+    const leaveInMs = reconnectMinMs + Math.random() * Math.max(0, reconnectMaxMs - reconnectMinMs);
+    // Where the server ends the session earlier, all the same: that is what spreads its clients.
+    this.#notBefore = performance.now() + leaveInMs;
     this.#attempt = 0;
-    this.#timer = setTimeout(() => this.#closeSocket(1000), deadlineMs);
-    this.#leaveWhenIdle();
+    const endAt = performance.now() + deadlineMs;
+    const drain = (): void => {
+      session.draining = true;
+      this.#timer = setTimeout(() => this.#closeSocket(1000), endAt - performance.now());
+      this.#leaveWhenIdle();
+    };
+    this.#timer = setTimeout(drain, Math.min(leaveInMs, deadlineMs));
   }
 
   #leaveWhenIdle(): void {
@@ -238,9 +247,9 @@ export class Connection {
     const pauseMs = fullJitterMs(this.#attempt, reconnectBackoffMs);
     this.#attempt += 1;
     // GOAWAY and Retry-After name the time themselves.
-    const namedMs = this.#notBefore - performance.now();
+    const notBefore = this.#notBefore;
     this.#notBefore = 0;
-    return Math.max(0, Math.round(namedMs > 0 ? namedMs : pauseMs));
+    return notBefore === 0 ? pauseMs : Math.max(0, Math.round(notBefore - performance.now()));
   }
 
   #end(error: AegisError | undefined): void {

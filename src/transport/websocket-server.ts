@@ -107,7 +107,8 @@ export class AegisServer {
   async drain(deadlineMs: number): Promise<void> {
     this.#draining = true;
     this.#options.events.draining(this.#sessions.size, deadlineMs);
-    const reconnectMaxMs = Math.min(RECONNECT_MS.max, deadlineMs);
+    // Whoever leaves last still has time for the answers that it waits for.
+    const reconnectMaxMs = Math.min(RECONNECT_MS.max, Math.floor(deadlineMs / 2));
     const reconnectMinMs = Math.min(RECONNECT_MS.min, reconnectMaxMs);
     for (const session of this.#sessions) {
       session.goAway({ reason: "DRAINING", deadlineMs, reconnectMinMs, reconnectMaxMs });

@@ -81,29 +81,45 @@ describe("connecting", () => {
     expect(server.upgrades).toBe(2);
   });
 
-  test("[C7] after GOAWAY finishes what is in flight, sends nothing new, and moves in the window named", async ({
+  test("[C7] after GOAWAY goes on until its time in the window, then finishes what is in flight and moves at once", async ({
     server,
     connected,
   }) => {
     const client = await connected();
     const first = await server.session();
-    const [one, two] = [client.identity.history({ clientId }), client.identity.history({ clientId })];
-    const request = await first.request("identity.history");
-    const last = await first.request("identity.history");
-    first.send(encodeResult(request.id, history));
-    await one;
-    const goaway = { reason: "draining", deadlineMs: 5000, reconnectMinMs: 200, reconnectMaxMs: 300 };
-    first.send(encodeGoaway(goaway), encodePing(1));
-    await first.frame("pong");
+    const one = client.identity.history({ clientId });
+    const slow = await first.request("identity.history");
     const begun = performance.now();
-    const three = client.identity.history({ clientId });
-    first.send(encodePing(2), encodeResult(last.id, history));
+    first.send(encodeGoaway({ reason: "draining", deadlineMs: 5000, reconnectMinMs: 200, reconnectMaxMs: 300 }));
+    const two = client.identity.history({ clientId });
+    first.send(encodeResult((await first.request("identity.history")).id, history));
     await two;
+    const leaving = () => performance.now() - begun > 320;
+    await expect.poll(leaving, { interval: 5 }).toBe(true);
+    const three = client.identity.history({ clientId });
+    first.send(encodePing(1));
+    await first.frame("pong");
+    const answered = performance.now();
+    first.send(encodeResult(slow.id, history));
+    await one;
     expect(await first.closed()).toBe(1000);
     const second = await server.session();
-    expect(performance.now() - begun).toBeGreaterThan(180);
+    expect(performance.now() - answered).toBeLessThan(150);
     second.send(encodeResult((await second.request("identity.history")).id, history));
     await three;
     expect(first.messages.flat().filter(({ type }) => type === "request")).toHaveLength(2);
+  });
+
+  test("[C7] a node that ends before the time in its GOAWAY is not connected to anew before that time", async ({
+    server,
+    connected,
+  }) => {
+    await connected();
+    const first = await server.session();
+    const begun = performance.now();
+    first.send(encodeGoaway({ reason: "draining", deadlineMs: 50, reconnectMinMs: 300, reconnectMaxMs: 300 }));
+    expect(await first.closed()).toBe(1000);
+    await server.session();
+    expect(performance.now() - begun).toBeGreaterThan(280);
   });
 });

@@ -196,7 +196,7 @@ describe("a connection", () => {
     const [leaves, stays] = [await WireClient.connect(port, TOKENS.all), await WireClient.connect(port, TOKENS.all)];
     const drained = server.drain(400);
     const goaway = await leaves.until(() => leaves.of("goaway")[0], "GOAWAY");
-    expect(goaway).toMatchObject({ reason: "DRAINING", deadlineMs: 400, reconnectMinMs: 100, reconnectMaxMs: 400 });
+    expect(goaway).toMatchObject({ reason: "DRAINING", deadlineMs: 400, reconnectMinMs: 100, reconnectMaxMs: 200 });
     expect((await stays.call("identity.get", { clientIds: [] })).error).toBeUndefined();
     leaves.socket.close(1000);
     await drained;
