@@ -9,9 +9,10 @@ import { Membership, type MembershipEvents, type MembershipTimings } from "./mem
 import { Oversight } from "./oversight.ts";
 import { Ownership } from "./ownership.ts";
 import { PEER_PATH, type CallAnswer, type PeerAnswer, type PeerNotice, type PeerRequest } from "./peer-frames.ts";
-import { NotSent, PeerLink, type LinkLimits } from "./peer-link.ts";
+import type { LinkLimits } from "./peer-link.ts";
 import { PeerLinkServer, type PeerSession } from "./peer-link-server.ts";
 import type { DialPeer } from "./peer-link-socket.ts";
+import { Peers } from "./peers.ts";
 import { placement } from "./placement.ts";
 import { remoteDeadline, Router, type RouterLimits } from "./router.ts";
 import { ShardKeeper } from "./shard-keeper.ts";
@@ -83,7 +84,7 @@ export class Cluster {
   readonly #options: ClusterOptions;
   readonly #membership: Membership;
   readonly #keeper: ShardKeeper;
-  readonly #peers = new Map<string, PeerLink>();
+  readonly #peers: Peers;
   #placement: readonly (string | undefined)[] = [];
   /** This member has once owned all that was placed on it. */
   #joined = false;
@@ -108,16 +109,26 @@ export class Cluster {
       },
     });
     this.#membership = membership;
+    const peers = new Peers({
+      nodeId: () => membership.nodeId,
+      linkKey: options.linkKey,
+      limits,
+      dial: options.dial,
+      noticed: (from, notice) => this.attachments.noticed(from, notice),
+      reachable: (nodeId, is) => membership.reachable(nodeId, is),
+      lost: (nodeId) => this.attachments.lost(nodeId),
+    });
+    this.#peers = peers;
     const view = {
       store,
       nodeId: () => membership.nodeId,
       isMember: (nodeId: string) => membership.has(nodeId),
       placedOn: (shard: Shard) => this.#placement[shard],
       fenceOf: (shard: Shard) => options.host().fenceOf(shard),
-      request: (nodeId: string, request: PeerRequest, ttlMs: number) => this.#request(nodeId, request, ttlMs),
+      request: (nodeId: string, request: PeerRequest, ttlMs: number) => peers.request(nodeId, request, ttlMs),
     };
     const requestValue = async (nodeId: string, request: PeerRequest, ttlMs: number): Promise<unknown> =>
-      (await this.#request(nodeId, request, ttlMs)).value;
+      (await peers.request(nodeId, request, ttlMs)).value;
     this.router = new Router({
       ...view,
       limits,
@@ -130,7 +141,7 @@ export class Cluster {
       ...streams,
       heard: (shard, owner) => this.router.heard(shard, owner),
       request: requestValue,
-      notify: (nodeId, notice) => this.#peers.get(nodeId)?.notify(notice),
+      notify: (nodeId, notice) => peers.notify(nodeId, notice),
       published: (actor, lineage, entries) => options.delivery().published(actor, lineage, entries),
       purged: (actor) => options.delivery().purged(actor),
       lookAt: (actors) => options.delivery().lookAt(actors),
@@ -152,7 +163,7 @@ export class Cluster {
     this.oversight = new Oversight({
       ...view,
       seen: () => membership.seen,
-      linked: (nodeId) => this.#peers.get(nodeId)?.stands === true,
+      linked: (nodeId) => peers.stands(nodeId),
       request: requestValue,
       drainHere: () => options.drainAsked(),
     });
@@ -180,7 +191,7 @@ export class Cluster {
   /** Joins the cluster and begins to take shards. @throws StoreUnavailable, StoreRefused */
   async start(): Promise<void> {
     await this.#membership.start();
-    this.#tell({ kind: "look" });
+    this.#peers.tell({ kind: "look" });
     this.#keeper.start();
     this.attachments.start();
     this.followers.start();
@@ -207,7 +218,7 @@ export class Cluster {
     if (!others) return;
     this.#keeper.stop();
     await this.#membership.leave();
-    this.#tell({ kind: "look" });
+    this.#peers.tell({ kind: "look" });
     const until = performance.now() + withinMs;
     while (this.#options.host().shardsOwned > 0 && performance.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
@@ -221,8 +232,7 @@ export class Cluster {
     this.followers.stop();
     // A store that is away keeps a record of a node that no longer beats; nobody minds.
     await this.#membership.stop().catch(() => undefined);
-    for (const link of this.#peers.values()) link.stop();
-    this.#peers.clear();
+    this.#peers.stop();
     this.#links.close();
   }
 
@@ -230,7 +240,7 @@ export class Cluster {
   async forgetApplication(applicationId: string): Promise<void> {
     this.#options.host().forgetApplication(applicationId);
     const request: PeerRequest = { kind: "forgetApplication", applicationId };
-    await Promise.all([...this.#peers.keys()].map((nodeId) => this.#request(nodeId, request, FORGET_MS)));
+    await Promise.all(this.#peers.nodeIds.map((nodeId) => this.#peers.request(nodeId, request, FORGET_MS)));
   }
 
   /** A node that may not trust itself takes nothing, whatever it still holds. */
@@ -239,45 +249,9 @@ export class Cluster {
     return this.#options.host().call(call);
   }
 
-  #request(nodeId: string, request: PeerRequest, ttlMs: number): Promise<PeerAnswer> {
-    const link = this.#peers.get(nodeId);
-    if (link === undefined) return Promise.reject(new NotSent("no such node"));
-    return link.request(request, ttlMs);
-  }
-
-  #tell(notice: PeerNotice): void {
-    for (const link of this.#peers.values()) link.notify(notice);
-  }
-
   #changed(): void {
-    const { store, linkKey, limits, dial } = this.#options;
-    this.#placement = placement(store.shardCount, this.#membership.takers);
-    const self = this.#membership.nodeId;
-    const others = this.#membership.members.filter(({ nodeId }) => nodeId !== self);
-    for (const [nodeId, link] of this.#peers) {
-      if (others.some((other) => other.nodeId === nodeId)) continue;
-      this.#peers.delete(nodeId);
-      this.attachments.lost(nodeId);
-      link.stop();
-    }
-    for (const { nodeId, address } of others) {
-      if (this.#peers.has(nodeId)) continue;
-      const link = new PeerLink({
-        from: () => this.#membership.nodeId,
-        to: nodeId,
-        address,
-        linkKey,
-        limits,
-        dial,
-        notice: (notice) => this.attachments.noticed(nodeId, notice),
-        reachable: (is) => {
-          this.#membership.reachable(nodeId, is);
-          if (is) link.notify({ kind: "look" });
-        },
-        closed: () => this.attachments.lost(nodeId),
-      });
-      this.#peers.set(nodeId, link);
-    }
+    this.#placement = placement(this.#options.store.shardCount, this.#membership.takers);
+    this.#peers.are(this.#membership.members);
     this.#keeper.look();
   }
 
