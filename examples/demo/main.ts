@@ -1,22 +1,23 @@
-// `npm run demo [-- --store redis://HOST:PORT]`: the seven steps and a crash, with real MLS clients on a server of
-// its own. Prints what happens; ends non-zero unless all members agree in the end.
+// `npm run demo [-- --store redis://HOST:PORT [--nodes 3] | --url ws://HOST:PORT]`: the seven steps and a crash, with
+// real MLS clients on servers of its own, or on a deployment that runs (AEGIS_OPERATOR_KEY holds its operator's key).
+// Prints what happens; ends non-zero unless all members agree in the end.
 import { randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";
 import { connect } from "aegis-mls/client";
-import { ServerProcess } from "../../test/support/server-process.ts";
 import { ApplicationServer } from "./application-server.ts";
+import { runningServers, startServers, type Servers } from "./servers.ts";
 import { agree, foundGroup, race, refuseBroken, registerEverybody, removeLaptop, survive, talk } from "./story.ts";
 import { Transcript } from "./transcript.ts";
 
+const USAGE = `usage:
+  npm run demo                                              on a server of its own, with the embedded store
+  npm run demo -- --store redis://HOST:PORT [--nodes N]     on servers of its own, on this Redis
+  npm run demo -- --url ws://HOST:PORT                      on a deployment; AEGIS_OPERATOR_KEY holds its key`;
+
 const say = new Transcript();
-const { values } = parseArgs({ options: { store: { type: "string" } } });
-const redisUrl = values.store;
-if (redisUrl !== undefined && !/^rediss?:\/\//.test(redisUrl)) {
-  console.error("usage: npm run demo [-- --store redis://HOST:PORT]");
+const servers = await chosenServers().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
   process.exit(2);
-}
-const server = await ServerProcess.start({
-  ...(redisUrl !== undefined && { redisUrl, env: { AEGIS_PREFIX: `demo-${randomBytes(4).toString("hex")}` } }),
 });
 try {
   const agreed = await play();
@@ -24,18 +25,19 @@ try {
   process.exitCode = agreed ? 0 : 1;
 } catch (error) {
   console.error(error);
-  console.error(server.output);
+  console.error(servers.output);
   process.exitCode = 1;
 } finally {
-  await server.dispose();
+  await servers.dispose();
 }
 
 async function play(): Promise<boolean> {
   say.scene("An application is defined");
-  const operator = await connect({ url: server.url, token: server.operatorToken });
+  const url = servers.urls;
+  const operator = await connect({ url, token: servers.operatorToken });
   const { applicationId, key } = await operator.application.create({ name: "demo" });
   say.line("operator", `application ${applicationId}; its first key is ${key.keyId}`);
-  const backEnd = await connect({ url: server.url, token: key.secret, ttlMs: 30_000 });
+  const backEnd = await connect({ url, token: key.secret, ttlMs: 30_000 });
   const groupId = new Uint8Array(randomBytes(16));
   const application = new ApplicationServer(backEnd, groupId, say);
   const carrying = application.run();
@@ -64,11 +66,41 @@ async function play(): Promise<boolean> {
     await refuseBroken(application, cast, say);
     say.scene("They talk");
     await talk(application, cast, say);
-    say.scene("The server is killed");
-    await survive(server, application, cast, say);
+    if (servers.victims !== undefined) {
+      say.scene(servers.victims.count === 1 ? "The server is killed" : "The node that they are connected to is killed");
+      await survive(servers.victims, backEnd, application, cast, say);
+    }
     say.scene("Alice's laptop is removed");
     await removeLaptop(application, cast, say);
     say.scene("Do all members agree?");
     return agree(backEnd, application, groupId, say);
+  }
+}
+
+/** @throws Error with the usage */
+async function chosenServers(): Promise<Servers> {
+  const options = {
+    store: { type: "string" },
+    nodes: { type: "string", default: "1" },
+    url: { type: "string" },
+  } as const;
+  const { values } = readWords(() => parseArgs({ options }));
+  const { store, url, nodes } = values;
+  if (url !== undefined) {
+    const operatorToken = process.env["AEGIS_OPERATOR_KEY"] ?? "";
+    if (store !== undefined || nodes !== "1" || operatorToken === "") throw new Error(USAGE);
+    return runningServers(url, operatorToken);
+  }
+  if (store !== undefined && !/^rediss?:\/\//.test(store)) throw new Error(USAGE);
+  if (!/^[1-9]$/.test(nodes) || (store === undefined && nodes !== "1")) throw new Error(USAGE);
+  return startServers(store, Number(nodes));
+}
+
+function readWords<T>(read: () => T): T {
+  try {
+    return read();
+  } catch {
+    // What is wrong with the words shows best beside what they may be.
+    throw new Error(USAGE);
   }
 }

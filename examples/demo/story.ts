@@ -1,16 +1,11 @@
 // What happens in the demo, scene by scene. Says at the end whether all members agree.
 import type { AegisClient } from "aegis-mls/client";
 import type { ApplicationServer, Change, Registered } from "./application-server.ts";
+import type { Victims } from "./servers.ts";
 import { short, type Transcript } from "./transcript.ts";
 import { until } from "./until.ts";
 
 export type Cast = Readonly<Record<"alicePhone" | "aliceLaptop" | "bob" | "carol" | "moderator", Registered>>;
-
-/** What the story needs of the server's process. */
-export interface Killable {
-  kill9(): Promise<void>;
-  restart(): Promise<void>;
-}
 
 const messagesInFlight = 20;
 
@@ -75,9 +70,16 @@ export async function talk(server: ApplicationServer, cast: Cast, say: Transcrip
   await sendToAll(server, cast.moderator, ["Hello Bob"], say);
 }
 
-/** The server dies with messages in flight. Every one of them arrives all the same, once. */
-export async function survive(killable: Killable, server: ApplicationServer, { carol }: Cast, say: Transcript) {
+/** The node that they are connected to dies with messages in flight. Every one of them arrives all the same, once. */
+export async function survive(
+  victims: Victims,
+  backEnd: AegisClient,
+  server: ApplicationServer,
+  { bob, carol }: Cast,
+  say: Transcript,
+): Promise<void> {
   const texts = Array.from({ length: messagesInFlight }, (_, at) => `Carol's message ${at + 1}`);
+  const kill = await victims.aimAt(backEnd.welcome?.node ?? "");
   let acknowledged = 0;
   const sending = texts.map(async (text) => {
     await server.send(carol, text);
@@ -85,14 +87,24 @@ export async function survive(killable: Killable, server: ApplicationServer, { c
   });
   await until("some are acknowledged", () => acknowledged > 0);
   const before = acknowledged;
-  await killable.kill9();
+  await kill();
   say.line("server", `is killed (kill -9) after it acknowledged ${before} of Carol's ${texts.length} messages`);
-  await killable.restart();
-  say.line("server", "is started again");
+  const isAlone = victims.count === 1;
+  if (isAlone) await startAgain(victims, say);
   await Promise.all(sending);
   say.line("carol/phone", "has every message acknowledged: the rest were sent again with their keys");
   await arrived(server, carol, texts);
   say.line("everybody else", `decrypts all ${texts.length} of them, each once`);
+  if (isAlone) return;
+  const { epoch } = bob.device;
+  await commit(server, bob, {});
+  say.line("the other nodes", `took over what it owned: epoch ${epoch + 1n} begins without it`);
+  await startAgain(victims, say);
+}
+
+async function startAgain(victims: Victims, say: Transcript): Promise<void> {
+  await victims.restart();
+  say.line("server", "is started again");
 }
 
 export async function removeLaptop(server: ApplicationServer, cast: Cast, say: Transcript): Promise<void> {
