@@ -35,7 +35,7 @@ interface KeyForm {
   /** The curve's name in a JSON Web Key. */
   readonly curve: string;
   /** Of points: the curve's name in OpenSSL, and bytes of the compressed form. */
-  readonly point?: { readonly name: string; readonly compressedLength: number };
+  readonly point?: { readonly name: string; readonly compressedLength: number; readonly byDer?: boolean };
 }
 
 const EC_ALGORITHM = "06072a8648ce3d0201";
@@ -54,17 +54,20 @@ const KEYS: Readonly<Record<SignatureScheme | KemScheme, KeyForm>> = {
     length: 97,
     algorithm: `3010${EC_ALGORITHM}06052b81040022`,
     curve: "P-384",
-    point: { name: "secp384r1", compressedLength: 49 },
+    point: { name: "secp384r1", compressedLength: 49, byDer: true },
   },
   p521: {
     length: 133,
     algorithm: `3010${EC_ALGORITHM}06052b81040023`,
     curve: "P-521",
-    point: { name: "secp521r1", compressedLength: 67 },
+    point: { name: "secp521r1", compressedLength: 67, byDer: true },
   },
 };
 
 const SIGNATURE_SCHEMES: readonly SignatureScheme[] = ["ed25519", "ed448", "p256", "p384", "p521"];
+
+/** From here on calling out of JavaScript costs less than comparing in it. */
+const LONG_BYTES = 128;
 
 /** Hash lengths of the known suites: what a reference can be long where the suite is not known. */
 export const HASH_LENGTHS: readonly number[] = [32, 48, 64];
@@ -129,6 +132,7 @@ export function isHpkeKey(ciphersuite: Ciphersuite, publicKey: Uint8Array): bool
 
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
+  if (a.length > LONG_BYTES) return Buffer.compare(a, b) === 0;
   for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
   return true;
 }
@@ -144,22 +148,30 @@ function labelled(label: string, content: Uint8Array): Uint8Array {
   return new Writer(content.length + labelBytes.length + 8).opaque(labelBytes).opaque(content).finish();
 }
 
-/** Of Edwards and Montgomery keys any bytes of the right length are one; points are tried. */
+/**
+ * Of Edwards and Montgomery keys any bytes of the right length are one; points are read. These curves have no cofactor:
+ * a point on the curve is a key, and multiplying it with the order, as an import does, would cost what verifying does.
+ */
 function isKey(scheme: SignatureScheme | KemScheme, publicKey: Uint8Array): boolean {
   const form = KEYS[scheme];
   if (form.point === undefined) return publicKey.length === form.length;
-  return importPublicKey(scheme, publicKey) !== undefined;
+  return hasKeyForm(form, publicKey) && uncompressed(form, publicKey) !== undefined;
 }
 
 /**
- * A key for node:crypto; undefined: no encoding of one (points may be compressed, as ts-mls 1.6.4 writes
- * them). By JSON Web Key: OpenSSL's DER decoder takes as long as verifying a signature.
+ * A key for node:crypto; undefined: no encoding of one (points may be compressed, as ts-mls 1.6.4 writes them). By JSON
+ * Web Key, as OpenSSL's DER decoder takes as long as verifying a signature; of the large curves by DER, as with a JSON
+ * Web Key it multiplies the point with the order, which takes longer still.
  */
 export function importPublicKey(scheme: SignatureScheme | KemScheme, publicKey: Uint8Array): KeyObject | undefined {
   const form = KEYS[scheme];
   if (!hasKeyForm(form, publicKey)) return undefined;
   try {
-    return createPublicKey({ key: jsonWebKey(form, publicKey), format: "jwk" });
+    if (form.point?.byDer === true) {
+      return createPublicKey({ key: subjectPublicKeyInfo(form, publicKey), format: "der", type: "spki" });
+    }
+    const key = jsonWebKey(form, publicKey);
+    return key === undefined ? undefined : createPublicKey({ key, format: "jwk" });
   } catch {
     // OpenSSL refuses points that are not on the curve.
     return undefined;
@@ -180,12 +192,32 @@ function hasKeyForm({ length, point }: KeyForm, publicKey: Uint8Array): boolean 
   return publicKey.length === point.compressedLength && (first === 2 || first === 3);
 }
 
-function jsonWebKey({ length, curve, point }: KeyForm, publicKey: Uint8Array): JsonWebKey {
+/** The whole point; undefined: it is not on the curve. */
+function uncompressed({ point }: KeyForm, publicKey: Uint8Array): Uint8Array | undefined {
+  try {
+    return ECDH.convertKey(publicKey, point?.name ?? "", undefined, undefined, "uncompressed") as Buffer;
+  } catch {
+    return undefined;
+  }
+}
+
+/** RFC 5480. */
+function subjectPublicKeyInfo({ algorithm }: KeyForm, publicKey: Uint8Array): Buffer {
+  const bits = Buffer.concat([derHeader(0x03, publicKey.length + 1), Buffer.of(0), publicKey]);
+  const body = Buffer.concat([Buffer.from(algorithm, "hex"), bits]);
+  return Buffer.concat([derHeader(0x30, body.length), body]);
+}
+
+/** Tag and length, below 256. */
+function derHeader(tag: number, length: number): Buffer {
+  return length < 0x80 ? Buffer.of(tag, length) : Buffer.of(tag, 0x81, length);
+}
+
+function jsonWebKey(form: KeyForm, publicKey: Uint8Array): JsonWebKey | undefined {
+  const { length, curve, point } = form;
   if (point === undefined) return { kty: "OKP", crv: curve, x: base64(publicKey) };
-  const whole =
-    publicKey.length === length
-      ? publicKey
-      : (ECDH.convertKey(publicKey, point.name, undefined, undefined, "uncompressed") as Buffer);
+  const whole = publicKey.length === length ? publicKey : uncompressed(form, publicKey);
+  if (whole === undefined) return undefined;
   const half = (length - 1) / 2;
   return { kty: "EC", crv: curve, x: base64(whole.subarray(1, 1 + half)), y: base64(whole.subarray(1 + half)) };
 }

@@ -69,9 +69,9 @@ export async function judgeWholeTree(
   if (!equalBytes(hash, info.value.treeHash)) {
     return broken("tree", "TREE_HASH", "the tree's hash is not the one in the GroupContext");
   }
-  const unsigned = await checkSigner(info.value, tree);
-  if (unsigned !== undefined) return unsigned;
-  if (task.joiner === undefined) return finishWith(leavesWork(tree, undefined), pause);
+  if (task.joiner === undefined) {
+    return (await checkSigner(info.value, tree)) ?? finishWith(leavesWork(tree, undefined), pause);
+  }
   const { nowMs, rulesOff } = task.joiner;
   const used = provider ?? createProvider(task.joiner.provider);
   const terms = {
