@@ -4,8 +4,9 @@
 import { parseArgs } from "node:util";
 import type { BenchResult } from "./benchmark-document.ts";
 import { runPeer, type PeerFigures } from "../test/support/follow-peer.ts";
-import { followSection, type Bar } from "./follow-section.ts";
-import { runSize, type SizeFigures } from "./follow-run.ts";
+import { runCreate } from "./create-run.ts";
+import { followSection, type Bar, type MeasuredSize } from "./follow-section.ts";
+import { runSize } from "./follow-run.ts";
 import { COMMIT_KINDS } from "../test/support/commit-stream.ts";
 
 const PEER_MEMBERS = 500;
@@ -20,9 +21,10 @@ export async function followCommits(args: string[]): Promise<BenchResult> {
       bars: { type: "boolean", default: false },
     },
   });
-  const sizes: SizeFigures[] = [];
+  const sizes: MeasuredSize[] = [];
   for (const size of values.members.split(",").map(Number)) {
-    const figures = await runSize(size, Number(values.rounds));
+    const createBlockMs = { lmdb: await runCreate(size, "lmdb"), redis: await runCreate(size, "redis") };
+    const figures = { ...(await runSize(size, Number(values.rounds))), createBlockMs };
     console.log(JSON.stringify(figures, undefined, 2));
     sizes.push(figures);
   }
@@ -38,8 +40,8 @@ export async function followCommits(args: string[]): Promise<BenchResult> {
   };
 }
 
-function judge(sizes: readonly SizeFigures[], peer: PeerFigures): Bar[] {
-  const at = (size: number): SizeFigures | undefined => sizes.find((figures) => figures.size === size);
+function judge(sizes: readonly MeasuredSize[], peer: PeerFigures): Bar[] {
+  const at = (size: number): MeasuredSize | undefined => sizes.find((figures) => figures.size === size);
   const [ten, thousand, tenThousand] = [at(10), at(1000), at(10_000)];
   const bars: Bar[] = [];
   if (ten !== undefined && tenThousand !== undefined) {
@@ -63,7 +65,7 @@ function judge(sizes: readonly SizeFigures[], peer: PeerFigures): Bar[] {
     },
     {
       what: `a whole group.create of up to 10,000 members blocks the event loop for at most ${String(BLOCK_MS_MAX)} ms`,
-      held: sizes.every(({ size, createBlockMs }) => size > 10_000 || createBlockMs <= BLOCK_MS_MAX),
+      held: sizes.every(({ size, createBlockMs }) => size > 10_000 || worst(createBlockMs) <= BLOCK_MS_MAX),
     },
     {
       what: `at ${String(PEER_MEMBERS)} members at least 50 times the speed of ts-mls' functions`,
@@ -80,4 +82,8 @@ function judge(sizes: readonly SizeFigures[], peer: PeerFigures): Bar[] {
       ),
     },
   ];
+}
+
+function worst(blocks: MeasuredSize["createBlockMs"]): number {
+  return Math.max(...Object.values(blocks));
 }

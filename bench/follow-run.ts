@@ -9,7 +9,7 @@ import {
 import { finishInSteps } from "../src/mls/work.ts";
 import type { Operation } from "../src/store/store.ts";
 import { COMMIT_KINDS, CommitStream, type CommitKind, type MadeCommit } from "../test/support/commit-stream.ts";
-import { blocking, quietest } from "../test/support/event-loop-block.ts";
+import { quietest } from "../test/support/event-loop-block.ts";
 import { memoryAMember } from "../test/support/group-memory.ts";
 import { GroupServiceWorld, payloadBytes } from "../test/support/group-service-world.ts";
 
@@ -38,7 +38,6 @@ export interface SizeFigures {
   readonly judgeBlockMs: number;
   readonly loadMillis: number;
   readonly loadBlockMs: number;
-  readonly createBlockMs: number;
   /** Memory of a loaded group for each member, without the bytes of its credential. */
   readonly bytesAMember: number;
 }
@@ -53,9 +52,8 @@ export async function runSize(size: number, rounds: number): Promise<SizeFigures
   try {
     const groupInfo = stream.group.groupInfoMessage();
     const judged = await quietest(thrice(() => judge(world, groupInfo, snapshot.ratchetTree)));
-    const created = await blocking(() =>
-      world.create({ groupInfo, ratchetTree: snapshot.ratchetTree, tracking: "full" }),
-    );
+    const created = await world.create({ groupInfo, ratchetTree: snapshot.ratchetTree, tracking: "full" });
+    if (created.kind === "refused") throw new Error(JSON.stringify(created.refusal));
     const commits = await runCommits(world, stream, rounds);
     const loaded = await quietest(thrice(() => load(snapshot)));
     return {
@@ -66,7 +64,6 @@ export async function runSize(size: number, rounds: number): Promise<SizeFigures
       judgeBlockMs: judged.blockMs,
       loadMillis: loaded.cpuMillis,
       loadBlockMs: loaded.blockMs,
-      createBlockMs: created.blockMs,
       bytesAMember: memoryAMember(snapshot),
     };
   } finally {

@@ -18,14 +18,17 @@ export function build() {
     console.error("The build failed.");
     process.exit(code);
   }
-  copyLua(path.join(root, "src", luaFolder), path.join(fresh, luaFolder));
+  copyLua(fresh);
   chmodSync(path.join(fresh, "main.js"), 0o755);
   writeFileSync(path.join(fresh, path.basename(stamp)), startedAt.toISOString());
   swap(fresh, path.join(root, "dist"));
 }
 
-function copyLua(from, to) {
-  if (!existsSync(from)) return;
+/** @param compiled where the sources were compiled to */
+export function copyLua(compiled) {
+  const from = path.join(root, "src", luaFolder);
+  const to = path.join(compiled, luaFolder);
+  if (!existsSync(path.dirname(to))) return; // a program without the store
   mkdirSync(to, { recursive: true });
   for (const name of readdirSync(from)) if (name.endsWith(".lua")) cpSync(path.join(from, name), path.join(to, name));
 }

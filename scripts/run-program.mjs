@@ -1,5 +1,6 @@
 // Installs, builds and compiles when needed, then runs a program that stands outside src: the demo, the benchmarks.
 import path from "node:path";
+import { copyLua } from "./build.mjs";
 import { ensureBuilt } from "./ensure-built.mjs";
 import { ensureInstalled } from "./ensure-installed.mjs";
 import { isEntry, root, runCommand } from "./run-command.mjs";
@@ -12,6 +13,7 @@ export function runProgram(program, args) {
   const tsc = path.join(root, "node_modules", "typescript", "bin", "tsc");
   const compiled = runCommand(process.execPath, [tsc, "-p", path.join(folder, "tsconfig.json")]);
   if (compiled !== 0) return compiled;
+  copyLua(path.join(root, folder, "dist", "src"));
   const compiledFile = path.join(root, folder, "dist", program.replace(/\.ts$/, ".js"));
   return runCommand(process.execPath, [compiledFile, ...args]);
 }
