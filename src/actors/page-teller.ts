@@ -4,7 +4,7 @@ import type { ActorAddress } from "./actor-port.ts";
 import { clientsOfPage } from "./roster.ts";
 
 /** Pages on their way at once on this node; the others wait in the order of their arrival. */
-const PAGES_AT_ONCE = 4;
+const PAGES_AT_ONCE = 2;
 /** Clients of one page that are told at once: their turns follow one another without a pause. */
 const CLIENTS_AT_ONCE = 16;
 

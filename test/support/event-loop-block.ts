@@ -23,6 +23,13 @@ export async function blocking(work: () => Promise<unknown>): Promise<Blocking> 
   return { blockMs: delay.max / 1e6, cpuMillis: (user + system) / 1000 };
 }
 
+const IDLE_MS = 300;
+
+/** For comparison: what the machine alone does to a process that waits. */
+export function idling(): Promise<Blocking> {
+  return blocking(() => new Promise((resolve) => setTimeout(resolve, IDLE_MS)));
+}
+
 /** Of several runs the shortest longest stretch: a busy machine adds its own. */
 export async function quietest(runs: readonly (() => Promise<unknown>)[]): Promise<Blocking> {
   const found: Blocking[] = [];
