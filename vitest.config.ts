@@ -10,7 +10,7 @@ export default defineConfig({
       {
         test: {
           name: "code",
-          include: ["test/{unit,contract,property,vectors}/**/*.test.ts"],
+          include: ["test/{unit,contract,property,simulation,vectors}/**/*.test.ts"],
           testTimeout: 30_000,
           hookTimeout: 30_000,
           maxWorkers: 2,

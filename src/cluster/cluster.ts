@@ -80,7 +80,7 @@ export class Cluster {
   /** Takes upgrades on a path, by path; none where nobody else can be. */
   readonly upgrades: ReadonlyMap<string, PeerLinkServer["upgrade"]>;
   readonly oversight: Oversight;
-  readonly #links: PeerLinkServer;
+  readonly links: PeerLinkServer;
   readonly #options: ClusterOptions;
   readonly #membership: Membership;
   readonly #keeper: ShardKeeper;
@@ -175,7 +175,7 @@ export class Cluster {
       retryMinMs: CLAIM_RETRY_MS.min,
       retryMaxMs: CLAIM_RETRY_MS.max,
     });
-    this.#links = new PeerLinkServer({
+    this.links = new PeerLinkServer({
       nodeId: view.nodeId,
       linkKey: options.linkKey,
       limits,
@@ -185,7 +185,7 @@ export class Cluster {
     });
     this.upgrades = options.alone
       ? new Map()
-      : new Map([[PEER_PATH, (request, socket, head) => this.#links.upgrade(request, socket, head)]]);
+      : new Map([[PEER_PATH, (request, socket, head) => this.links.upgrade(request, socket, head)]]);
   }
 
   /** Joins the cluster and begins to take shards. @throws StoreUnavailable, StoreRefused */
@@ -233,7 +233,7 @@ export class Cluster {
     // A store that is away keeps a record of a node that no longer beats; nobody minds.
     await this.#membership.stop().catch(() => undefined);
     this.#peers.stop();
-    this.#links.close();
+    this.links.close();
   }
 
   /** Every node lets go of the application's actors. Rejects unless all have. */

@@ -34,6 +34,12 @@ export interface PeerLinkServerOptions {
   closed(session: PeerSession): void;
 }
 
+/** What carries a socket's bytes. */
+interface Beneath {
+  on(event: "data", heard: (chunk: Buffer) => void): unknown;
+  off(event: "data", heard: (chunk: Buffer) => void): unknown;
+}
+
 const HELLO_MS = 4_000;
 const UNPROVEN_MAX = 64;
 const UNPROVEN_BYTES_MAX = 4096;
@@ -71,7 +77,7 @@ export class PeerLinkServer {
   }
 
   /** A connection that stands; `beneath` tells of its bytes before they are whole messages. */
-  accept(socket: PeerSocket, beneath: Pick<Duplex, "on" | "off">): void {
+  accept(socket: PeerSocket, beneath: Beneath): void {
     const challenge = Uint8Array.from(randomBytes(PROOF_NONCE_BYTES));
     const writer = new PeerLinkWriter(socket, this.#options.limits.peerQueueBytesMax);
     let session: PeerSession | undefined;

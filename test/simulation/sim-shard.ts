@@ -110,8 +110,11 @@ export class SimShard {
 
   timers(limit: number): Timer[] {
     const timers: Timer[] = [];
-    for (const [actor, stored] of this.#actors) for (const [name, at] of stored.timers) timers.push({ actor, name, at });
-    return timers.sort((a, b) => a.at - b.at || order(`${a.actor}\0${a.name}`, `${b.actor}\0${b.name}`)).slice(0, limit);
+    for (const [actor, stored] of this.#actors)
+      for (const [name, at] of stored.timers) timers.push({ actor, name, at });
+    return timers
+      .sort((a, b) => a.at - b.at || order(`${a.actor}\0${a.name}`, `${b.actor}\0${b.name}`))
+      .slice(0, limit);
   }
 
   head(actor: ActorKey): StreamHead {

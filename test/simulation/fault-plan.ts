@@ -1,0 +1,191 @@
+// What goes wrong in a run, drawn from its seed: when, to whom and for how long. Everything ends by itself, and
+// `heal` ends the rest.
+import type { SimNode } from "./sim-node.ts";
+import type { StoreWeather } from "./store-view.ts";
+import type { World } from "./world.ts";
+
+type Fault = (plan: FaultPlan, world: World) => string;
+
+const FAULTS_MAX = 4;
+/** Between a death and the restart. */
+const DOWN_MS = [50, 6_000] as const;
+
+export class FaultPlan {
+  /** What was done, as short lines. */
+  readonly done: string[] = [];
+  /** One node starts after the others. */
+  readonly joinsLate: boolean;
+  /** Nothing goes wrong, and nobody comes or goes, from then on. */
+  calmFromMs = 0;
+  readonly #world: World;
+  readonly #kinds: readonly string[];
+  #healed = false;
+
+  constructor(world: World, kinds: readonly string[] = Object.keys(FAULTS)) {
+    this.#world = world;
+    this.#kinds = kinds;
+    this.joinsLate = world.nodes.length > 2 && kinds.includes("join") && world.simulator.chance(0.3);
+  }
+
+  begin(withinMs: number): void {
+    const world = this.#world;
+    const { simulator } = world;
+    const count = this.#kinds.length === 0 ? 0 : 1 + Math.floor(simulator.random() * FAULTS_MAX);
+    for (let n = 0; n < count; n += 1) {
+      const kind = simulator.pick(this.#kinds);
+      world.later(simulator.between(0, withinMs * 0.8), `fault: ${kind}`, () => {
+        if (this.#healed) return;
+        const said = `${simulator.nowMs.toFixed(0)} ${kind} ${(FAULTS[kind] as Fault)(this, world)}`;
+        this.done.push(said);
+        simulator.note(`FAULT ${said}`);
+      });
+    }
+    const late = world.nodes.at(-1);
+    if (this.joinsLate && late !== undefined) {
+      world.later(simulator.between(0, withinMs * 0.6), `${late.name} joins`, () => late.start());
+      this.disturbed(withinMs);
+    }
+  }
+
+  /** Lasts for so long from now on. */
+  disturbed(ms: number): void {
+    this.calmFromMs = Math.max(this.calmFromMs, this.#world.simulator.nowMs + ms);
+  }
+
+  /** Somebody to suffer: any node that is up. */
+  victim(): SimNode {
+    const { nodes, simulator } = this.#world;
+    const up = nodes.filter(({ running }) => running);
+    return simulator.pick(up.length === 0 ? nodes : up);
+  }
+
+  restart(node: SimNode, afterMs: number): void {
+    this.disturbed(afterMs);
+    this.#world.later(afterMs, `start ${node.name} again`, () => {
+      if (node.down) node.start();
+    });
+  }
+
+  /** From now on everything is as it should be. */
+  heal(): void {
+    const { nodes, network, simulator } = this.#world;
+    this.#healed = true;
+    for (const node of nodes) {
+      node.machine.thaw();
+      if (node.down) node.start();
+      // One that is about to end is started again when it has.
+      else node.onceDown = () => node.start();
+      Object.assign(node.weather, { lost: 0, unheard: 0, late: 0, doubled: 0 });
+      node.weather.cutUntilMs = Math.min(node.weather.cutUntilMs, simulator.nowMs);
+    }
+    network.heal();
+    simulator.note("HEALED");
+    this.disturbed(0);
+  }
+}
+
+/** One-way, or both ways, between two nodes. */
+function isolate(plan: FaultPlan, world: World): string {
+  const { simulator, network } = world;
+  const [one, other] = [plan.victim(), simulator.pick(world.nodes)];
+  const ms = simulator.between(200, 9_000);
+  const until = simulator.nowMs + ms;
+  const bothWays = simulator.chance(0.5);
+  network.stop(one.machine.name, other.machine.name, until);
+  if (bothWays) network.stop(other.machine.name, one.machine.name, until);
+  plan.disturbed(ms);
+  return `${one.name} ${bothWays ? "<>" : ">"} ${other.name} for ${ms.toFixed(0)} ms`;
+}
+
+function storm(plan: FaultPlan, world: World): string {
+  const { simulator } = world;
+  const ms = simulator.between(300, 6_000);
+  const share = simulator.pick([0.02, 0.1, 0.3]);
+  const kind = simulator.pick<keyof StoreWeather>(["lost", "unheard", "late", "doubled"]);
+  const suffer = simulator.chance(0.5) ? world.nodes : [plan.victim()];
+  for (const { weather } of suffer) Object.assign(weather, { [kind]: share });
+  world.later(ms, "the storm ends", () => {
+    for (const { weather } of suffer) Object.assign(weather, { [kind]: 0 });
+  });
+  plan.disturbed(ms);
+  return `${suffer.map(({ name }) => name).join(" ")} ${kind} ${share} for ${ms.toFixed(0)} ms`;
+}
+
+function slow(plan: FaultPlan, world: World): string {
+  const { simulator, network } = world;
+  const ms = simulator.between(300, 5_000);
+  const latencyMs = [1, simulator.between(20, 500)] as const;
+  const isStore = simulator.chance(0.5);
+  const weathers = isStore ? world.nodes.map(({ weather }) => weather) : [network];
+  const before = weathers.map((weather) => weather.latencyMs);
+  for (const weather of weathers) weather.latencyMs = latencyMs;
+  world.later(ms, "fast again", () => weathers.forEach((weather, n) => (weather.latencyMs = before[n] ?? [0.1, 1])));
+  plan.disturbed(ms + 500);
+  return `${isStore ? "store" : "network"} ${latencyMs[1].toFixed(0)} ms for ${ms.toFixed(0)} ms`;
+}
+
+const FAULTS: Readonly<Record<string, Fault>> = {
+  storm,
+  slow,
+  isolate,
+  kill: (plan, { simulator }) => {
+    const node = plan.victim();
+    const silent = simulator.chance(0.3);
+    node.kill(silent);
+    const downMs = simulator.between(...(DOWN_MS as unknown as [number, number]));
+    plan.restart(node, downMs);
+    return `${node.name}${silent ? " with its host" : ""}, down for ${downMs.toFixed(0)} ms`;
+  },
+  freeze: (plan, world) => {
+    const { simulator } = world;
+    const node = plan.victim();
+    const { machine } = node;
+    const ms = simulator.pick([simulator.between(50, 1_000), simulator.between(1_000, 12_000)]);
+    machine.freeze();
+    world.later(ms, `wake ${node.name}`, () => machine.thaw());
+    plan.disturbed(ms);
+    return `${node.name} for ${ms.toFixed(0)} ms`;
+  },
+  leave: (plan, { simulator }) => {
+    const node = plan.victim();
+    const downMs = simulator.between(...(DOWN_MS as unknown as [number, number]));
+    node.onceDown = () => plan.restart(node, downMs);
+    node.leave();
+    plan.disturbed(8_000);
+    return `${node.name}, down for ${downMs.toFixed(0)} ms`;
+  },
+  "leave at once": (plan) => {
+    // As a supervisor that restarts what has ended, without a pause.
+    const node = plan.victim();
+    node.onceDown = () => plan.restart(node, 1);
+    node.leave();
+    plan.disturbed(8_000);
+    return node.name;
+  },
+  "cut from store": (plan, { simulator }) => {
+    const node = plan.victim();
+    const ms = simulator.between(200, 9_000);
+    node.weather.cutUntilMs = simulator.nowMs + ms;
+    node.weather.cutRefused = simulator.chance(0.5);
+    plan.disturbed(ms);
+    return `${node.name} ${node.weather.cutRefused ? "refused" : "in vain"} for ${ms.toFixed(0)} ms`;
+  },
+  "store paused": (plan, world) => {
+    const ms = world.simulator.between(100, 9_000);
+    for (const { weather } of world.nodes) weather.pausedUntilMs = world.simulator.nowMs + ms;
+    plan.disturbed(ms);
+    return `for ${ms.toFixed(0)} ms`;
+  },
+  "cut connections": (plan, { nodes, network, simulator }) => {
+    const [one, other] = [plan.victim(), simulator.pick(nodes)];
+    const name = simulator.chance(0.5) ? "outside" : other.machine.name;
+    network.cut(one.machine.name, name);
+    return `${one.name} ${name}`;
+  },
+  "wall clock": (plan, { simulator }) => {
+    const { machine, name } = plan.victim();
+    machine.wallOffsetMs = simulator.between(-3_600_000, 3_600_000);
+    return name;
+  },
+  join: () => "late",
+};
