@@ -8,6 +8,7 @@ const needed = [
   { package: "redis-server", why: "the Redis store's tests", probe: ["redis-server", "--version"] },
   { package: "strace", why: "the proof that acknowledged writes are synced", probe: ["strace", "--version"] },
   { package: "haproxy", why: "the test of deploy/haproxy", probe: ["sh", "-c", "PATH=$PATH:/usr/sbin haproxy -v"] },
+  { package: "faketime", why: "nodes whose clocks are wrong", probe: ["faketime", "--version"] },
   { package: "openssl", why: "a certificate for the tests of rediss://", probe: ["openssl", "version"] },
   {
     package: "python3-websockets",

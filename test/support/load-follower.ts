@@ -19,11 +19,10 @@ export class LoadFollower {
   }
 
   /** From the start of the log on. @returns what comes, as it comes */
-  async follow(groupId: Uint8Array): Promise<readonly LogEntry[]> {
+  follow(groupId: Uint8Array): readonly LogEntry[] {
     const seen: LogEntry[] = [];
     this.#seen.set(Buffer.from(groupId).toString("hex"), seen);
-    const [added] = await this.#subscription.add([{ kind: "group", id: groupId, after: "start" }]);
-    if (added === undefined || "error" in added) throw added?.error ?? new Error("no answer to an add");
+    void this.#add(groupId);
     return seen;
   }
 
@@ -42,6 +41,12 @@ export class LoadFollower {
 
   close(): void {
     this.#subscription.close();
+  }
+
+  /** Takes as long as its session is cut off. */
+  async #add(groupId: Uint8Array): Promise<void> {
+    const [added] = await this.#subscription.add([{ kind: "group", id: groupId, after: "start" }]);
+    if (added !== undefined && "error" in added && added.error.reason !== "CANCELLED") this.failure ??= added.error;
   }
 
   async #run(): Promise<void> {

@@ -1,12 +1,14 @@
 // One place in a load that many workers share: an actor of its kind until its history is long enough, then the next,
 // so that the search for an order stays short. Hands those that are over to the judge.
-import type { AegisClient } from "../../src/client/client.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { AegisError, type AegisClient } from "../../src/client/client.ts";
 import type { History } from "./history.ts";
 
 /** Operations after which an actor makes room for the next; while that is made, twice as many. */
 const OPERATIONS_MAX = 50;
 /** The session that makes the next may sit on a node that stands still: another one tries too. */
 const RENEW_AGAIN_MS = 1_000;
+const LOOK_MS = 10;
 
 export interface LaneOptions<A> {
   make(client: AegisClient): Promise<A>;
@@ -16,8 +18,7 @@ export interface LaneOptions<A> {
 export class LoadLane<A extends { readonly history: History }> {
   readonly #options: LaneOptions<A>;
   #current: A;
-  #renewing: Promise<void> | undefined;
-  #renewingSinceMs = 0;
+  #renewingSinceMs = Number.NEGATIVE_INFINITY;
 
   private constructor(options: LaneOptions<A>, first: A) {
     this.#options = options;
@@ -37,15 +38,17 @@ export class LoadLane<A extends { readonly history: History }> {
 
   /** The actor whose turn it is. */
   async take(client: AegisClient): Promise<A> {
-    const { begun } = this.#current.history;
-    if (begun < OPERATIONS_MAX) return this.#current;
-    const now = performance.now();
-    if (this.#renewing === undefined || now - this.#renewingSinceMs > RENEW_AGAIN_MS) {
-      this.#renewingSinceMs = now;
-      this.#renewing = this.#renew(this.#current, client);
-      await this.#renewing;
-    } else if (begun >= OPERATIONS_MAX * 2) await this.#renewing;
-    return this.#current;
+    for (;;) {
+      const current = this.#current;
+      const { begun } = current.history;
+      if (begun < OPERATIONS_MAX) return current;
+      const now = performance.now();
+      if (now - this.#renewingSinceMs > RENEW_AGAIN_MS) {
+        this.#renewingSinceMs = now;
+        await this.#renew(current, client);
+      } else if (begun < OPERATIONS_MAX * 2) return current;
+      else await delay(LOOK_MS);
+    }
   }
 
   close(): void {
@@ -53,10 +56,15 @@ export class LoadLane<A extends { readonly history: History }> {
   }
 
   async #renew(old: A, client: AegisClient): Promise<void> {
-    const next = await this.#options.make(client);
-    this.#renewing = undefined;
+    const next = await this.#options.make(client).catch((error: unknown) => {
+      // The node that it sits on may be cut off for longer than anybody waits.
+      if (error instanceof AegisError && error.retryable) return undefined;
+      throw error;
+    });
+    if (next === undefined) return;
     if (this.#current !== old) return this.#options.over(next); // another session was faster
     this.#current = next;
+    this.#renewingSinceMs = Number.NEGATIVE_INFINITY;
     this.#options.over(old);
   }
 }

@@ -1,8 +1,9 @@
 // One group under load: commits that contend, messages, reads of its head, and a subscriber from the start. Judged by
 // its log once it is quiet, and once more at the very end.
-import { createHash, randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
 import type { AegisClient } from "../../src/client/client.ts";
 import { groupActorId } from "../../src/services/service-ports.ts";
+import { foundGroup } from "./found-group.ts";
 import { groupFlaws, type LogEntry } from "./history-checker.ts";
 import { groupModel, settleByLog } from "./history-models.ts";
 import { FlawedHistory, History, type Outcome } from "./history.ts";
@@ -12,10 +13,6 @@ import { outcomeOf } from "./load-outcome.ts";
 import { messageId } from "./message-id.ts";
 import { opaqueMessage } from "./opaque-messages.ts";
 import type { LoadStep } from "./load-step.ts";
-import { SyntheticGroup } from "./synthetic-group.ts";
-
-/** All groups of a load are founded by one member: only their ids differ. */
-const founder = SyntheticGroup.create(1, { epoch: 0n });
 
 export class RecordedGroup {
   readonly history: History;
@@ -33,10 +30,8 @@ export class RecordedGroup {
   }
 
   static async create(client: AegisClient, follower: LoadFollower): Promise<RecordedGroup> {
-    const groupId = Buffer.from(randomUUID());
-    const groupInfo = founder.groupInfoMessage({ context: { groupId } });
-    await client.group.create({ groupInfo, tracking: "ordering", settings: { externalJoin: "none" } });
-    return new RecordedGroup(groupId, follower, await follower.follow(groupId));
+    const groupId = await foundGroup(client);
+    return new RecordedGroup(groupId, follower, follower.follow(groupId));
   }
 
   /** The actor's id within its application. */

@@ -31,6 +31,8 @@ const WORKERS_A_LANE = 6;
 
 export class RecordedLoad {
   readonly applicationId: string;
+  /** A key of the application that the load is in. */
+  readonly token: string;
   readonly #operator: AegisClient;
   readonly #clients: readonly AegisClient[];
   readonly #followers: readonly LoadFollower[];
@@ -52,12 +54,13 @@ export class RecordedLoad {
   failure: unknown;
 
   private constructor(
-    applicationId: string,
+    { applicationId, token }: { readonly applicationId: string; readonly token: string },
     operator: AegisClient,
     clients: readonly AegisClient[],
     random: () => number,
   ) {
     this.applicationId = applicationId;
+    this.token = token;
     this.#operator = operator;
     this.#clients = clients;
     this.#followers = clients.map((client) => new LoadFollower(client));
@@ -71,7 +74,7 @@ export class RecordedLoad {
     const { applicationId, key } = await operator.application.create({ name: "load", settings });
     const clients: AegisClient[] = [];
     while (clients.length < sessions) clients.push(await connect({ url, token: key.secret, ttlMs: PATIENT_MS }));
-    const load = new RecordedLoad(applicationId, operator, clients, random);
+    const load = new RecordedLoad({ applicationId, token: key.secret }, operator, clients, random);
     await load.#openLanes(Math.max(Math.round(workers / WORKERS_A_LANE), 1));
     load.#workers = Array.from({ length: workers }, (_, n) =>
       load.#work(n).catch((error: unknown) => load.#fail(error)),

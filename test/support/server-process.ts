@@ -101,6 +101,11 @@ export class ServerProcess {
     return this.#output.split("this node was expelled and comes back").length - 1;
   }
 
+  /** By its own wall clock: when it wrote the last line of its log. */
+  get loggedMs(): number {
+    return Number([...this.#output.matchAll(/"time":(\d+)/g)].at(-1)?.[1]);
+  }
+
   /** Serving, and owner of what is placed on it; false when it does not answer. */
   async isReady(): Promise<boolean> {
     return fetch(`${this.adminUrl}/readyz`).then(
