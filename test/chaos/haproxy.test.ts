@@ -11,6 +11,7 @@ import { Member } from "../support/members.ts";
 import { MlsGroupLoad } from "../support/mls-group-load.ts";
 import { opaqueMessage } from "../support/opaque-messages.ts";
 import { PacedCalls } from "../support/paced-calls.ts";
+import { WireClient } from "../support/wire-client.ts";
 
 const rounds = Number(process.env["AEGIS_ROLLING_ROUNDS"] ?? 1);
 const baselineMs = 5_000;
@@ -56,6 +57,31 @@ async function pacedCalls(clients: readonly AegisClient[]): Promise<PacedCalls> 
   });
 }
 
+test("[C7] while a node drains, haproxy sends new sessions elsewhere at their first try and leaves it those that it has", async () => {
+  cluster = await ClusterProcess.start({ nodes: 2, env: { AEGIS_DRAIN_MS: "8000" } });
+  haproxy = await startHaproxy(cluster.servers);
+  const { port } = haproxy;
+  expect((await fetch(`http://127.0.0.1:${port}/v1/peer`)).status).toBe(404);
+  const session = async (): Promise<{ readonly client: WireClient; readonly node: string }> => {
+    const client = await WireClient.connect(port, cluster!.operatorToken);
+    return { client, node: (await client.until(() => client.of("welcome")[0], "WELCOME")).node };
+  };
+  const { answeredBy: drainingNode } = await cluster.nodes();
+  const both = [await session(), await session()];
+  const there = both.find(({ node }) => node === drainingNode);
+  if (there === undefined) throw new Error("two sessions on one of two nodes");
+  const stopping = cluster.server(0).stop();
+  await there.client.until(() => there.client.of("goaway")[0], "GOAWAY");
+  // At once, before a check has failed, and with fewer sessions over there.
+  const others = await Promise.all(Array.from({ length: 10 }, session));
+  expect(others.filter(({ node }) => node === drainingNode)).toEqual([]);
+  await expect.poll(() => haproxy!.output).toMatch(/Server aegis\/node-1 is DOWN/);
+  expect((await there.client.call("application.list", {})).error).toBeUndefined();
+  there.client.socket.close(1000);
+  expect(await stopping).toBe(0);
+  for (const { client } of [...both, ...others]) client.socket.terminate();
+});
+
 test(
   "[F09] [G6] a rolling restart behind haproxy fails no call, costs little time, and every member agrees in the end",
   async () => {
@@ -65,9 +91,9 @@ test(
     const { key } = await operator!.application.create({ name: randomUUID() });
     const load = await MlsGroupLoad.start({
       clients: await clientsOf(haproxy.url, key.secret, 3),
-      groups: 4,
-      membersEach: 4,
-      roundMs: 250,
+      groups: 3,
+      membersEach: 3,
+      roundMs: 1_000,
     });
     const paced = await pacedCalls(await clientsOf(haproxy.url, key.secret, 6));
     paced.start();

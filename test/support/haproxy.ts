@@ -12,6 +12,7 @@ const file = path.resolve(import.meta.dirname, "../../deploy/haproxy/haproxy.cfg
 const servesWithinMs = 10_000;
 
 export interface Haproxy {
+  readonly port: number;
   readonly url: string;
   /** What it has logged. */
   readonly output: string;
@@ -56,6 +57,7 @@ export async function startHaproxy(nodes: readonly HaproxyNode[]): Promise<Hapro
     await delay(20);
   }
   return {
+    port,
     url: `ws://127.0.0.1:${port}`,
     get output() {
       return output;
