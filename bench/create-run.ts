@@ -3,7 +3,7 @@
 import type { Params } from "../src/protocol/methods.ts";
 import { openRedisStore } from "../src/store/redis/redis-store.ts";
 import type { Operation } from "../src/store/store.ts";
-import { quietest } from "../test/support/event-loop-block.ts";
+import { quietest, type Blocking } from "../test/support/event-loop-block.ts";
 import { GroupServiceWorld } from "../test/support/group-service-world.ts";
 import { startRedis } from "../test/support/redis-server.ts";
 import { SyntheticGroup } from "../test/support/synthetic-group.ts";
@@ -17,8 +17,7 @@ const TOLD_POLL_MS = 20;
 /** Groups begun, of which the quietest counts; making a large one takes long. */
 const groupsBegun = (size: number): number => (size > 10_000 ? 2 : 3);
 
-/** The longest block of the event loop, milliseconds. */
-export async function runCreate(size: number, engine: Engine): Promise<number> {
+export async function runCreate(size: number, engine: Engine): Promise<Blocking> {
   const redis = engine === "redis" ? await startRedis() : undefined;
   const store =
     redis && (await openRedisStore({ url: redis.url, prefix: "bench", durability: "fsync", shardCount: SHARDS }));
@@ -30,8 +29,7 @@ export async function runCreate(size: number, engine: Engine): Promise<number> {
     const members = Array.from({ length: size }, (_, n) => newMember(`member ${String(n)}`));
     await world.register(members.map(credentialOf));
     const messages = Array.from({ length: groupsBegun(size) }, (_, n) => founded(`group ${String(n)}`, members));
-    const { blockMs } = await quietest(messages.map((message) => () => begin(world, message)));
-    return blockMs;
+    return await quietest(messages.map((message) => () => begin(world, message)));
   } finally {
     await world.close();
     await store?.close();

@@ -23,8 +23,8 @@ export async function followCommits(args: string[]): Promise<BenchResult> {
   });
   const sizes: MeasuredSize[] = [];
   for (const size of values.members.split(",").map(Number)) {
-    const createBlockMs = { lmdb: await runCreate(size, "lmdb"), redis: await runCreate(size, "redis") };
-    const figures = { ...(await runSize(size, Number(values.rounds))), createBlockMs };
+    const creates = { lmdb: await runCreate(size, "lmdb"), redis: await runCreate(size, "redis") };
+    const figures = { ...(await runSize(size, Number(values.rounds))), creates };
     console.log(JSON.stringify(figures, undefined, 2));
     sizes.push(figures);
   }
@@ -65,7 +65,7 @@ function judge(sizes: readonly MeasuredSize[], peer: PeerFigures): Bar[] {
     },
     {
       what: `a whole group.create of up to 10,000 members blocks the event loop for at most ${String(BLOCK_MS_MAX)} ms`,
-      held: sizes.every(({ size, createBlockMs }) => size > 10_000 || worst(createBlockMs) <= BLOCK_MS_MAX),
+      held: sizes.every(({ size, creates }) => size > 10_000 || worst(creates) <= BLOCK_MS_MAX),
     },
     {
       what: `at ${String(PEER_MEMBERS)} members at least 50 times the speed of ts-mls' functions`,
@@ -84,6 +84,6 @@ function judge(sizes: readonly MeasuredSize[], peer: PeerFigures): Bar[] {
   ];
 }
 
-function worst(blocks: MeasuredSize["createBlockMs"]): number {
-  return Math.max(...Object.values(blocks));
+function worst(creates: MeasuredSize["creates"]): number {
+  return Math.max(...Object.values(creates).map(({ blockCpuMs }) => blockCpuMs));
 }
