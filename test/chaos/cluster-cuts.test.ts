@@ -58,7 +58,7 @@ async function groupOwnedBy(n: number, client: AegisClient): Promise<Uint8Array>
 async function upsets(): Promise<number> {
   let sum = 0;
   for (const server of world.cluster.servers) {
-    for (const name of ["aegis_expulsions_total", "aegis_self_fences_total"]) sum += (await server.metric(name)) ?? 0;
+    for (const name of ["aegis_expulsions_total", "aegis_self_fences_total"]) sum += await server.metric(name);
   }
   return sum;
 }
@@ -96,7 +96,7 @@ test("[F04] [G4] [G6] an owner that is cut from the store stops by itself in 4 s
   const other = await clientOf((victim + 1) % 3);
   const groupId = await groupOwnedBy(victim, other);
   expect((await wire.call("group.get", { groupId })).error).toBeUndefined();
-  const fences = (await server.metric("aegis_self_fences_total")) ?? 0;
+  const fences = await server.metric("aegis_self_fences_total");
   const { comebacks } = server;
 
   const since = performance.now();
@@ -107,7 +107,7 @@ test("[F04] [G4] [G6] an owner that is cut from the store stops by itself in 4 s
     wire.request("group.send", { groupId, message: opaqueMessage(groupId, 0n, "application") }, { ttlMs }),
     wire.request("group.get", { groupId }, { ttlMs }),
   ];
-  await world.until(async () => ((await server.metric("aegis_self_fences_total")) ?? 0) > fences);
+  await world.until(async () => (await server.metric("aegis_self_fences_total")) > fences);
   const stoppedMs = performance.now() - since;
   for (const id of asked) expect((await wire.response(id)).error?.retryable).toBe(true);
   expect(stoppedMs).toBeLessThan(5_000);

@@ -12,6 +12,8 @@ import { freePort } from "./free-port.ts";
 import { redisCommand, startRedis, type RedisServer } from "./redis-server.ts";
 import { ServerProcess, type ServerProcessOptions } from "./server-process.ts";
 
+const SHARDS = SERVER_SETTINGS.shards.fallback;
+
 type NodeOptions = Pick<ServerProcessOptions, "entry" | "env">;
 
 export interface ClusterProcessOptions extends NodeOptions {
@@ -118,10 +120,20 @@ export class ClusterProcess {
 
   /** The node that owns the actor's shard, as the store says. */
   async ownerOf(actor: ActorAddress): Promise<number> {
-    const own = new RedisKeys("aegis").own(shardOf(actorKey(actor), SERVER_SETTINGS.shards.fallback));
-    const answer = await redisCommand(this.redis.port, ["HGET", own, "address"]);
-    const port = Number(/:(\d+)\r\n$/.exec(answer)?.[1]);
+    const port = await this.#ownersPort(shardOf(actorKey(actor), SHARDS));
     return this.servers.findIndex((server, n) => [server.port, this.#cuts[n]?.peers.port].includes(port));
+  }
+
+  /** Which actors are the node's, as the store says now. */
+  async ownedBy(n: number): Promise<(actor: ActorAddress) => boolean> {
+    const owners = await Promise.all(Array.from({ length: SHARDS }, (_, shard) => this.#ownersPort(shard)));
+    const port = this.#cuts[n]?.peers.port ?? this.server(n).port;
+    return (actor) => owners[shardOf(actorKey(actor), SHARDS)] === port;
+  }
+
+  async #ownersPort(shard: number): Promise<number> {
+    const answer = await redisCommand(this.redis.port, ["HGET", new RedisKeys("aegis").own(shard), "address"]);
+    return Number(/:(\d+)\r\n$/.exec(answer)?.[1]);
   }
 
   async dispose(): Promise<void> {

@@ -16,7 +16,7 @@ export class ClusterUnderLoad {
   }
 
   static async start(
-    options: Omit<ClusterProcessOptions, "nodes">,
+    options: Partial<ClusterProcessOptions>,
     load: Omit<LoadOptions, "url" | "operatorToken">,
   ): Promise<ClusterUnderLoad> {
     const cluster = await ClusterProcess.start({ nodes: 3, ...options });

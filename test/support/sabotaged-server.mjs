@@ -2,6 +2,7 @@
 // show that they would notice. SIGUSR2 blocks its event loop for AEGIS_TEST_BLOCK_MS. Never part of a build: the command
 // `aegis` can't switch anything on.
 import { randomUUID } from "node:crypto";
+import { ActorHost } from "../../dist/actors/actor-host.js";
 import { startApp } from "../../dist/app.js";
 import { loadConfig } from "../../dist/load-config.js";
 import { findDeploymentSecrets } from "../../dist/services/deployment-secrets.js";
@@ -18,6 +19,8 @@ const secrets = await findDeploymentSecrets({
 });
 const telemetry = createTelemetry({ level: config.logLevel, node: nodeId, version: "0" });
 const sabotage = new Set((process.env["AEGIS_TEST_SABOTAGE"] ?? "").split(",").filter((name) => name !== ""));
+// An owner that is asked for a shard and does nothing of the kind, nor ever answers.
+if (sabotage.has("handOverIgnored")) ActorHost.prototype.release = () => new Promise(() => undefined);
 const app = await startApp({ config, secrets, telemetry, version: "0", nodeId, sabotage });
 process.on("SIGTERM", () => {
   app.stop().then(() => process.exit(0));

@@ -103,7 +103,13 @@ export class ServerProcess {
 
   /** By its own wall clock: when it wrote the last line of its log. */
   get loggedMs(): number {
-    return Number([...this.#output.matchAll(/"time":(\d+)/g)].at(-1)?.[1]);
+    return this.loggedAt("");
+  }
+
+  /** The same for the last line with these words in it. NaN: there is none. */
+  loggedAt(words: string): number {
+    const line = this.#output.split("\n").findLast((text) => text.startsWith("{") && text.includes(words));
+    return Number(/"time":(\d+)/.exec(line ?? "")?.[1]);
   }
 
   /** Serving, and owner of what is placed on it; false when it does not answer. */
@@ -114,11 +120,11 @@ export class ServerProcess {
     );
   }
 
-  /** The value of a metric without labels; undefined: the server has none of that name. */
-  async metric(name: string): Promise<number | undefined> {
+  /** The value of a metric, of all its labels together; 0: it has not counted anything. */
+  async metric(name: string): Promise<number> {
     const text = await (await fetch(`${this.adminUrl}/metrics`)).text();
-    const value = new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1];
-    return value === undefined ? undefined : Number(value);
+    const values = text.matchAll(new RegExp(`^${name}(?:{.*})? (\\S+)$`, "gm"));
+    return [...values].reduce((sum, [, value]) => sum + Number(value), 0);
   }
 
   /** Starts the server again on the same ports and store; it must not be running. */
