@@ -10,6 +10,12 @@ ensureInstalled();
 ensureSystem();
 ensureBuilt();
 const vitest = path.join(root, "node_modules", "vitest", "vitest.mjs");
-const env = { AEGIS_CHAOS_ROUNDS: "50", AEGIS_FROZEN_MS: "30000", AEGIS_CHAOS_FULL: "1", ...process.env };
+const env = {
+  AEGIS_CHAOS_ROUNDS: "50",
+  AEGIS_ROLLING_ROUNDS: "5",
+  AEGIS_FROZEN_MS: "30000",
+  AEGIS_CHAOS_FULL: "1",
+  ...process.env,
+};
 const args = [vitest, "run", "test/chaos", ...process.argv.slice(2)];
 process.exit(runCommand(process.execPath, args, { env }));

@@ -55,7 +55,7 @@ export class Connection {
   #session: Session | undefined;
   #attempt = 0;
   /** Several servers: not every client begins with the same one. */
-  readonly #firstUrl: number;
+  #nextUrl: number;
   #lastFailure: string | undefined;
   /** Not before this instant (monotonic) is the next attempt made. */
   #notBefore = 0;
@@ -67,7 +67,7 @@ export class Connection {
   constructor(settings: ClientSettings, handler: ConnectionHandler) {
     this.#settings = settings;
     this.#handler = handler;
-    this.#firstUrl = Math.floor(Math.random() * settings.urls.length);
+    this.#nextUrl = Math.floor(Math.random() * settings.urls.length);
   }
 
   get welcome(): Welcome | undefined {
@@ -91,7 +91,9 @@ export class Connection {
 
   connect(): void {
     const { urls } = this.#settings;
-    const url = urls[(this.#firstUrl + this.#attempt) % urls.length] as string;
+    const url = urls[this.#nextUrl % urls.length] as string;
+    // The one that was lost, or tells its sessions to leave, is the last to be tried again.
+    this.#nextUrl += 1;
     const socket = new WebSocket(url, SUBPROTOCOL, {
       headers: { authorization: `Bearer ${this.#settings.token}` },
       perMessageDeflate: false,

@@ -1,6 +1,7 @@
 import { describe, expect } from "vitest";
 import { encodeGoaway, encodePing, encodeResult } from "../../src/protocol/frames.ts";
 import { failure, test } from "../support/scripted-client.ts";
+import { ScriptedServer } from "../support/scripted-server.ts";
 
 const clientId = "01890a5d-ac96-774b-bcce-b302099a8057";
 const history = { identities: [{ clientIdentity: Uint8Array.of(1), handle: "alice", from: 5 }] };
@@ -121,5 +122,19 @@ describe("connecting", () => {
     expect(await first.closed()).toBe(1000);
     await server.session();
     expect(performance.now() - begun).toBeGreaterThan(280);
+  });
+
+  test("[C7] of several servers, the one that says GOAWAY or ends is not the next", async ({ server, connected }) => {
+    const other = await ScriptedServer.start();
+    await connected({ url: [server.url, other.url] });
+    const servers = server.upgrades > 0 ? [server, other] : [other, server];
+    for (let round = 0; round < 4; round += 1) {
+      const session = await servers[round % 2]!.session();
+      session.send(encodeGoaway({ reason: "draining", deadlineMs: 1000, reconnectMinMs: 1, reconnectMaxMs: 1 }));
+      expect(await session.closed()).toBe(1000);
+    }
+    await servers[0]!.session();
+    expect(servers.map(({ upgrades }) => upgrades)).toEqual([3, 2]);
+    await other.stop();
   });
 });
