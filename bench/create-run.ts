@@ -18,6 +18,9 @@ const TOLD_POLL_MS = 20;
 const groupsBegun = (size: number): number => (size > 10_000 ? 2 : 3);
 
 export async function runCreate(size: number, engine: Engine): Promise<Blocking> {
+  // Before anything waits for an answer of the store: making groups blocks this process for longer than that may take.
+  const members = Array.from({ length: size }, (_, n) => newMember(`member ${String(n)}`));
+  const messages = Array.from({ length: groupsBegun(size) }, (_, n) => founded(`group ${String(n)}`, members));
   const redis = engine === "redis" ? await startRedis() : undefined;
   const store =
     redis && (await openRedisStore({ url: redis.url, prefix: "bench", durability: "fsync", shardCount: SHARDS }));
@@ -26,9 +29,7 @@ export async function runCreate(size: number, engine: Engine): Promise<Blocking>
     settings: { strangers: false },
   });
   try {
-    const members = Array.from({ length: size }, (_, n) => newMember(`member ${String(n)}`));
     await world.register(members.map(credentialOf));
-    const messages = Array.from({ length: groupsBegun(size) }, (_, n) => founded(`group ${String(n)}`, members));
     return await quietest(messages.map((message) => () => begin(world, message)));
   } finally {
     await world.close();
