@@ -11,6 +11,7 @@ import {
   type Operation,
   type Shard,
   type Timer,
+  type ShardMark,
 } from "../store/store.ts";
 import { actorKey, parseActorKey, shardOf } from "./actor-address.ts";
 import type { ActorAddress, ActorPort, Applied, Call, Command, Outcome } from "./actor-port.ts";
@@ -73,6 +74,16 @@ export class ActorHost implements ActorPort {
   fenceOf(shard: Shard): Fence | undefined {
     const runner = this.#runners[shard];
     return runner?.accepting === true ? runner.fence : undefined;
+  }
+
+  /** How far the history of a shard that is owned here goes. */
+  markOf(shard: Shard): ShardMark | undefined {
+    return this.#runners[shard]?.mark;
+  }
+
+  /** Asks the store whether it still has all that was written under the claim; loses the shard when it has not. */
+  audit(shard: Shard): void {
+    this.#runners[shard]?.audit();
   }
 
   /** Claims the shard; false: it is not to be this node's. */
@@ -150,9 +161,9 @@ export class ActorHost implements ActorPort {
 
   #readRemembered(runner: ShardRunner, live: LiveActor, { key, origin }: Call): Promise<Mark | undefined> {
     const name = key === undefined ? origin?.mark : resultMark(key.key);
-    const { fence } = runner;
-    if (name === undefined || fence === undefined) return Promise.resolve(undefined);
-    return this.#options.store.readMarksFenced(runner.shard, fence, live.key, [name]).then((marks) => marks[0]);
+    const { hold } = runner;
+    if (name === undefined || hold === undefined) return Promise.resolve(undefined);
+    return this.#options.store.readMarksFenced(runner.shard, hold, live.key, [name]).then((marks) => marks[0]);
   }
 
   #runnerOf(key: ActorKey): ShardRunner {
@@ -217,10 +228,10 @@ export class ActorHost implements ActorPort {
   }
 
   async #load(runner: ShardRunner, live: LiveActor): Promise<void> {
-    const { fence, lineage } = runner;
-    if (fence === undefined) throw new Fenced("the shard is not ours");
+    const { hold, lineage } = runner;
+    if (hold === undefined) throw new Fenced("the shard is not ours");
     const { directoryPrefixes } = this.#options.catalogue[live.address.kind];
-    const stored = await this.#options.store.load(runner.shard, fence, live.key, directoryPrefixes);
+    const stored = await this.#options.store.load(runner.shard, hold, live.key, directoryPrefixes);
     if (!live.stopped) live.start(stored, lineage);
   }
 

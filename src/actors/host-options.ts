@@ -32,8 +32,6 @@ export interface HostLimits {
 export interface HostEvents {
   batchCommitted(operations: number, releases: number, waitMs: number): void;
   shardLost(shard: number, cause: string): void;
-  /** Stored history was lost: positions of before mean nothing any more. */
-  lineageChanged(shard: number): void;
   shardClaimed(shard: number, fence: number): void;
   shardReleased(shard: number): void;
   actorFailed(kind: string, cause: unknown): void;

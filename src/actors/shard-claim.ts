@@ -1,6 +1,6 @@
 // What the host needs from whoever claims shards (cluster/ownership): a port, so that actors know
 // nothing of nodes. Types only.
-import type { OwnerRecord, Receipt, Shard } from "../store/store.ts";
+import type { OwnerRecord, Receipt, Shard, ShardMark } from "../store/store.ts";
 
 export interface ClaimedShard {
   readonly record: OwnerRecord;
@@ -13,7 +13,8 @@ export interface ClaimedShard {
 export interface ShardClaims {
   /**
    * Claims with a fresh nonce, trying until it succeeds, the shard is not to be this node's (undefined), or
-   * `signal` aborts (rejects).
+   * `signal` aborts (rejects). A record that goes less far than `known`, or than what was heard of elsewhere, gets a
+   * new lineage before anything is read.
    */
-  claim(shard: Shard, signal: AbortSignal): Promise<ClaimedShard | undefined>;
+  claim(shard: Shard, signal: AbortSignal, known?: ShardMark): Promise<ClaimedShard | undefined>;
 }

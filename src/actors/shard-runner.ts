@@ -2,7 +2,18 @@
 // everything waits until it is durable (rules 1, 2 and 4 of docs/ARCHITECTURE.md). After any answer but
 // OK it claims the shard anew before it sends or reads anything. Never decides what a command means.
 import { refuse, type Refusal } from "../protocol/errors.ts";
-import type { ActorKey, Fence, Operation, OwnerRecord, Receipt, Shard, Timer } from "../store/store.ts";
+import {
+  markOf,
+  type ActorKey,
+  type Fence,
+  type Hold,
+  type Operation,
+  type OwnerRecord,
+  type Receipt,
+  type Shard,
+  type ShardMark,
+  type Timer,
+} from "../store/store.ts";
 import { Batch, type Release } from "./batch.ts";
 import type { HostOptions } from "./host-options.ts";
 import type { LiveActor } from "./live-actor.ts";
@@ -73,6 +84,16 @@ export class ShardRunner {
     return this.#owner?.fence;
   }
 
+  /** The fence and how far this node knows the shard's history to go: what it reads by (P12). */
+  get hold(): Hold | undefined {
+    return this.#owner && holdOf(this.#owner);
+  }
+
+  /** How far the shard's history goes, for others to remember (rule 8). */
+  get mark(): ShardMark | undefined {
+    return this.#owner && markOf(this.#owner);
+  }
+
   get lineage(): string {
     return this.#owner?.lineage ?? "";
   }
@@ -121,10 +142,10 @@ export class ShardRunner {
   }
 
   /** Undefined: the shard is not to be this node's. */
-  async #claim(): Promise<ClaimedShard | undefined> {
+  async #claim(lost?: OwnerRecord): Promise<ClaimedShard | undefined> {
     this.#claiming = true;
     try {
-      return await this.#options.claims.claim(this.shard, this.#stop.signal);
+      return await this.#options.claims.claim(this.shard, this.#stop.signal, lost && markOf(lost));
     } catch (error) {
       if (!this.#stop.signal.aborted) this.#options.events.shardLost(this.shard, describe(error));
       return undefined;
@@ -175,6 +196,18 @@ export class ShardRunner {
   lose(cause: string): void {
     if (this.#owner === undefined) return;
     void this.#reclaim(undefined, cause);
+  }
+
+  /** A promoted replica may lack what was written here: the shard is then lost (rule 8). */
+  audit(): void {
+    const owner = this.#owner;
+    if (owner === undefined) return;
+    this.#options.store.check(this.shard, holdOf(owner)).then(
+      (stands) => {
+        if (!stands && this.#owner === owner) this.lose("the store has another owner, or less than was written");
+      },
+      () => undefined, // a store that is away is noticed by those who need it
+    );
   }
 
   /** A new one for each ownership: what an earlier one still has on its way must not touch this one's order. */
@@ -258,7 +291,7 @@ export class ShardRunner {
   async #write(owner: OwnerRecord, operations: readonly Operation[]): Promise<Receipt | undefined> {
     const { store } = this.#options;
     if (operations.length === 0) {
-      return (await store.check(this.shard, owner.fence)) ? { sequence: owner.sequence, taken: [] } : undefined;
+      return (await store.check(this.shard, holdOf(owner))) ? { sequence: owner.sequence, taken: [] } : undefined;
     }
     const outcome = await store.commit(this.shard, owner.fence, owner.sequence + 1, operations);
     if (outcome.kind !== "applied") return undefined;
@@ -339,15 +372,13 @@ export class ShardRunner {
     for (const resolve of this.#roomWaits.splice(0)) resolve();
     // Whoever waits to stop must not wait for a store that is away.
     for (const resolve of this.#settledWaits.splice(0)) resolve();
-    const claimed = await this.#claim();
+    const claimed = await this.#claim(lost);
     this.#inFlight = undefined;
     if (claimed === undefined) {
       unknown?.refuseAll(refuse("OUTCOME_UNKNOWN"));
       for (const resolve of this.#ownedWaits.splice(0)) resolve();
       return;
     }
-    // The store came back without what this node had written (rule 8): everybody must hear of it.
-    if (claimed.record.lineage !== lost.lineage) this.#options.events.lineageChanged(this.shard);
     this.#own(claimed);
     if (unknown !== undefined) this.#settleUnknown(unknown, lost, claimed);
     this.#continue();
@@ -415,7 +446,7 @@ export class ShardRunner {
     const { store, limits } = this.#options;
     const outbox = this.#outbox;
     this.#readOwned(
-      (fence) => store.readOutbox(this.shard, fence, "", limits.outboxMessagesMax),
+      (hold) => store.readOutbox(this.shard, hold, "", limits.outboxMessagesMax),
       (messages) => {
         const stored = messages.map((message) => decodeOutboxMessage(message.bytes));
         outbox.loaded(stored, stored.length >= limits.outboxMessagesMax);
@@ -427,17 +458,17 @@ export class ShardRunner {
     const { store, limits } = this.#options;
     this.#timers.loading();
     this.#readOwned(
-      (fence) => store.readTimers(this.shard, fence, limits.timersMax),
+      (hold) => store.readTimers(this.shard, hold, limits.timersMax),
       (timers) => {
         this.#timers.load(timers);
       },
     );
   }
 
-  #readOwned<T>(read: (fence: Fence) => Promise<T>, use: (value: T) => void): void {
+  #readOwned<T>(read: (hold: Hold) => Promise<T>, use: (value: T) => void): void {
     const owner = this.#owner;
     if (owner === undefined) return;
-    read(owner.fence).then(
+    read(holdOf(owner)).then(
       (value) => {
         if (this.#owner === owner) use(value);
       },
@@ -452,6 +483,10 @@ export class ShardRunner {
     if (this.#hasWork) this.#schedule();
     for (const resolve of this.#settledWaits.splice(0)) resolve();
   }
+}
+
+function holdOf({ fence, sequence }: OwnerRecord): Hold {
+  return { ...fence, sequence };
 }
 
 function describe(error: unknown): string {

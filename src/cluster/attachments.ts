@@ -95,7 +95,7 @@ export class Attachments {
         if (this.#isCurrent(from, notice)) this.#options.purged(notice.actor);
         return;
       case "alive":
-        for (const [shard, fence] of notice.shards) this.#isCurrent(from, { shard, fence });
+        for (const [shard, { fence }] of notice.shards) this.#isCurrent(from, { shard, fence });
         return;
       case "detach":
       case "look":

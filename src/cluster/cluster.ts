@@ -2,11 +2,12 @@
 // the streams followed across nodes. Wires the room; each part decides for itself.
 import type { ActorPort, Call, Outcome } from "../actors/actor-port.ts";
 import { refuse } from "../protocol/errors.ts";
-import type { ActorKey, Fence, Shard, Store, StreamEntry } from "../store/store.ts";
+import type { ActorKey, Fence, Shard, ShardMark, Store, StreamEntry } from "../store/store.ts";
 import { Attachments } from "./attachments.ts";
 import { Followers } from "./followers.ts";
 import { Membership, type MembershipEvents, type MembershipTimings } from "./membership.ts";
 import { Oversight } from "./oversight.ts";
+import { OwnerRounds } from "./owner-rounds.ts";
 import { Ownership } from "./ownership.ts";
 import { PEER_PATH, type CallAnswer, type PeerAnswer, type PeerNotice, type PeerRequest } from "./peer-frames.ts";
 import type { LinkLimits } from "./peer-link.ts";
@@ -16,6 +17,7 @@ import { Peers } from "./peers.ts";
 import { placement } from "./placement.ts";
 import { remoteDeadline, Router, type RouterLimits } from "./router.ts";
 import { ShardKeeper } from "./shard-keeper.ts";
+import { Watermarks } from "./watermarks.ts";
 
 export interface ClusterLimits extends LinkLimits, RouterLimits, MembershipTimings {
   /** Within which an owner lets go of a shard; then it is taken. */
@@ -26,6 +28,8 @@ export interface ClusterLimits extends LinkLimits, RouterLimits, MembershipTimin
 
 export interface ClusterEvents extends MembershipEvents {
   distrusted(cause: string): void;
+  /** Stored history of the shard was lost (rule 8). */
+  lineageChanged(shard: number): void;
   shardTaken(shard: number): void;
   callForwarded(): void;
   /** How many shards this node owns, and how many it should own and does not yet. */
@@ -38,6 +42,8 @@ export interface ClusterHost extends ActorPort {
   acquire(shard: Shard): Promise<boolean>;
   release(shard: Shard): Promise<void>;
   fenceOf(shard: Shard): Fence | undefined;
+  markOf(shard: Shard): ShardMark | undefined;
+  audit(shard: Shard): void;
   readonly shardsOwned: number;
   loseAll(cause: string): void;
   forgetApplication(applicationId: string): void;
@@ -74,6 +80,8 @@ const FORGET_MS = 5_000;
 
 export class Cluster {
   readonly ownership: Ownership;
+  readonly #watermarks = new Watermarks();
+  readonly #rounds: OwnerRounds;
   readonly router: Router;
   readonly attachments: Attachments;
   readonly followers: Followers;
@@ -114,7 +122,7 @@ export class Cluster {
       linkKey: options.linkKey,
       limits,
       dial: options.dial,
-      noticed: (from, notice) => this.attachments.noticed(from, notice),
+      noticed: (from, notice) => this.#told(from, notice),
       reachable: (nodeId, is) => membership.reachable(nodeId, is),
       lost: (nodeId) => this.attachments.lost(nodeId),
     });
@@ -127,6 +135,13 @@ export class Cluster {
       fenceOf: (shard: Shard) => options.host().fenceOf(shard),
       request: (nodeId: string, request: PeerRequest, ttlMs: number) => peers.request(nodeId, request, ttlMs),
     };
+    this.#rounds = new OwnerRounds({
+      shardCount: store.shardCount,
+      markOf: (shard) => options.host().markOf(shard),
+      hear: (shard, mark) => this.#watermarks.hear(shard, mark),
+      tell: (notice) => this.#links.tell(notice),
+      audit: (shard) => options.host().audit(shard),
+    });
     const requestValue = async (nodeId: string, request: PeerRequest, ttlMs: number): Promise<unknown> =>
       (await peers.request(nodeId, request, ttlMs)).value;
     this.router = new Router({
@@ -134,6 +149,7 @@ export class Cluster {
       limits,
       local: { call: (call) => this.#callHere(call) },
       forwarded: () => events.callForwarded(),
+      marked: (shard, mark) => this.#watermarks.hear(shard, mark),
     });
     const streams = { ...view, shardCount: store.shardCount, ownerOf: (shard: Shard) => this.router.ownerOf(shard) };
     this.followers = new Followers(streams);
@@ -172,6 +188,8 @@ export class Cluster {
       nodeId: view.nodeId,
       address: () => options.address(),
       stance: (shard, owner) => this.#keeper.stance(shard, owner),
+      watermarks: this.#watermarks,
+      lineageChanged: (shard) => events.lineageChanged(shard),
       retryMinMs: CLAIM_RETRY_MS.min,
       retryMaxMs: CLAIM_RETRY_MS.max,
     });
@@ -195,6 +213,7 @@ export class Cluster {
     this.#keeper.start();
     this.attachments.start();
     this.followers.start();
+    this.#rounds.start();
   }
 
   /** This node has joined and may be trusted. Shards that move later are no reason to send callers elsewhere. */
@@ -230,6 +249,7 @@ export class Cluster {
     this.#keeper.stop();
     this.attachments.stop();
     this.followers.stop();
+    this.#rounds.stop();
     // A store that is away keeps a record of a node that no longer beats; nobody minds.
     await this.#membership.stop().catch(() => undefined);
     this.#peers.stop();
@@ -278,15 +298,23 @@ export class Cluster {
     }
   }
 
+  /** By the one at the other end of a link that this node has dialled. */
+  #told(from: string, notice: PeerNotice): void {
+    if (notice.kind === "alive") for (const [shard, mark] of notice.shards) this.#watermarks.hear(shard, mark);
+    this.attachments.noticed(from, notice);
+  }
+
   async #calledFor(shard: Shard, call: object, ttlMs: number): Promise<PeerAnswer> {
     const outcome = await this.#callHere({ ...(call as Omit<Call, "deadline">), deadline: remoteDeadline(ttlMs) });
+    const reached = this.#options.host().markOf(shard);
+    const mark = reached && { mark: reached };
     if (outcome.kind === "applied") {
       const { settled, ...applied } = outcome;
-      return { value: { outcome: applied } satisfies CallAnswer, settled };
+      return { value: { outcome: applied, ...mark } satisfies CallAnswer, settled };
     }
     const owner = this.router.ownerOf(shard);
     const hint = owner === undefined || owner === this.#membership.nodeId ? {} : { owner };
-    return answer({ outcome, ...hint } satisfies CallAnswer);
+    return answer({ outcome, ...hint, ...mark } satisfies CallAnswer);
   }
 
   #noticed(session: PeerSession, notice: PeerNotice): void {

@@ -1,5 +1,5 @@
 // As an owner: which nodes follow which streams of the shards that are owned here. They get one copy of each event,
-// bound to the fence, and hear every second that the owner is still there (rule 9).
+// bound to the fence (rule 9).
 import { actorKey, parseActorKey, shardOf } from "../actors/actor-address.ts";
 import type { ActorKey, Fence, Shard, StreamEntry } from "../store/store.ts";
 import type { AttachAnswer, PeerNotice } from "./peer-frames.ts";
@@ -19,13 +19,11 @@ export interface FollowersOptions {
 /** Who follows what of one shard that is, or was a moment ago, owned here. */
 interface Followed {
   readonly nodesOf: Map<ActorKey, Set<FollowingNode>>;
-  /** How many actors each node follows. */
-  readonly counts: Map<FollowingNode, number>;
-  /** Rounds of saying so for which the shard has not been owned here. */
+  /** Rounds for which the shard has not been owned here. */
   unowned: number;
 }
 
-const ALIVE_MS = 1_000;
+const ROUND_MS = 1_000;
 /** Rounds after which those who follow have heard nothing for so long that they have attached anew. */
 const UNOWNED_MAX = 4;
 
@@ -39,7 +37,7 @@ export class Followers {
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.#sayAlive(), ALIVE_MS).unref();
+    this.#timer = setInterval(() => this.#dropUnowned(), ROUND_MS).unref();
   }
 
   stop(): void {
@@ -56,10 +54,7 @@ export class Followers {
     this.#followed.set(shard, followed);
     for (const actor of actors) {
       if (shardOf(actorKey(parseActorKey(actor)), this.#options.shardCount) !== shard) continue;
-      const nodes = followed.nodesOf.get(actor) ?? new Set();
-      if (nodes.has(node)) continue;
-      followed.nodesOf.set(actor, nodes.add(node));
-      followed.counts.set(node, (followed.counts.get(node) ?? 0) + 1);
+      followed.nodesOf.set(actor, (followed.nodesOf.get(actor) ?? new Set()).add(node));
     }
     return { fence };
   }
@@ -70,9 +65,7 @@ export class Followers {
 
   /** The link that it came by is gone. */
   ended(node: FollowingNode): void {
-    for (const [shard, { counts, nodesOf }] of this.#followed) {
-      if (counts.has(node)) this.#forget(node, shard, nodesOf.keys());
-    }
+    for (const [shard, { nodesOf }] of this.#followed) this.#forget(node, shard, nodesOf.keys());
   }
 
   /** Called by the gate once the entries are durable, in order for each actor. */
@@ -95,35 +88,22 @@ export class Followers {
   #forget(node: FollowingNode, shard: Shard, actors: Iterable<ActorKey>): void {
     const followed = this.#followed.get(shard);
     if (followed === undefined) return;
-    const { nodesOf, counts } = followed;
+    const { nodesOf } = followed;
     for (const actor of actors) {
       const nodes = nodesOf.get(actor);
-      if (nodes?.delete(node) !== true) continue;
-      if (nodes.size === 0) nodesOf.delete(actor);
-      const left = (counts.get(node) ?? 0) - 1;
-      if (left > 0) counts.set(node, left);
-      else counts.delete(node);
+      if (nodes?.delete(node) === true && nodes.size === 0) nodesOf.delete(actor);
     }
-    if (counts.size === 0) this.#followed.delete(shard);
+    if (nodesOf.size === 0) this.#followed.delete(shard);
   }
 
-  #sayAlive(): void {
-    const owned = new Map<FollowingNode, [Shard, number][]>();
+  #dropUnowned(): void {
     for (const [shard, followed] of this.#followed) {
-      const fence = this.#options.fenceOf(shard);
-      followed.unowned = fence === undefined ? followed.unowned + 1 : 0;
+      followed.unowned = this.#options.fenceOf(shard) === undefined ? followed.unowned + 1 : 0;
       if (followed.unowned >= UNOWNED_MAX) this.#followed.delete(shard);
-      if (fence === undefined) continue;
-      for (const node of followed.counts.keys()) {
-        const shards = owned.get(node);
-        if (shards === undefined) owned.set(node, [[shard, fence.number]]);
-        else shards.push([shard, fence.number]);
-      }
     }
-    for (const [node, shards] of owned) node.notify({ kind: "alive", shards });
   }
 }
 
 function freshFollowed(): Followed {
-  return { nodesOf: new Map(), counts: new Map(), unowned: 0 };
+  return { nodesOf: new Map(), unowned: 0 };
 }

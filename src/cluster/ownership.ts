@@ -2,16 +2,29 @@
 // (rule 1). Tries until it succeeds or is told to leave the shard alone; never decides who should own it.
 import { randomBytes } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
-import { StoreUnavailable, type OwnerRecord, type Receipt, type Shard, type Store } from "../store/store.ts";
+import {
+  Fenced,
+  markOf,
+  StoreUnavailable,
+  type OwnerRecord,
+  type Receipt,
+  type Shard,
+  type ShardMark,
+  type Store,
+} from "../store/store.ts";
+import type { Watermarks } from "./watermarks.ts";
 
 export interface OwnershipOptions {
-  readonly store: Pick<Store, "readOwner" | "claim">;
+  readonly store: Pick<Store, "readOwner" | "claim" | "renewLineage">;
   /** This node's id in the cluster, now. */
   nodeId(): string;
   /** host:port under which other nodes reach this one. */
   address(): string;
   /** What to do about a shard whose record names `owner`: asked before each try. */
   stance(shard: Shard, owner: string | undefined): "claim" | "wait" | "leave";
+  readonly watermarks: Watermarks;
+  /** Stored history was lost, and the shard has a new lineage. */
+  lineageChanged(shard: Shard): void;
   readonly retryMinMs: number;
   readonly retryMaxMs: number;
 }
@@ -35,7 +48,8 @@ export class Ownership {
    * Tries while the store is away. Undefined: the shard is to be left alone.
    * @throws when `signal` aborts, or when the store refuses this node altogether
    */
-  async claim(shard: Shard, signal: AbortSignal): Promise<Claimed | undefined> {
+  async claim(shard: Shard, signal: AbortSignal, known?: ShardMark): Promise<Claimed | undefined> {
+    if (known !== undefined) this.#options.watermarks.hear(shard, known);
     let retryMs = this.#options.retryMinMs;
     // One nonce for all tries: repeating one's own claim answers the same (P8).
     const nonce = randomBytes(NONCE_BYTES).toString("hex");
@@ -68,11 +82,28 @@ export class Ownership {
       if (outcome.kind === "lost") return "again";
       const { record, receipt } = outcome;
       // An earlier try may be the one that succeeded, unheard: what it replaced had the number before.
-      return { record, receipt, previous: seen.get(record.fence.number - 1) };
+      const claimed = { record, receipt, previous: seen.get(record.fence.number - 1) };
+      return await this.#compared(shard, claimed);
     } catch (error) {
       // The store is away: nothing may be read or sent until a claim has succeeded.
-      if (error instanceof StoreUnavailable) return "again";
+      if (error instanceof StoreUnavailable || error instanceof Fenced) return "again";
       throw error;
     }
+  }
+
+  /** With a new lineage when the record goes less far than it is known to have gone (rule 8). @throws Fenced */
+  async #compared(shard: Shard, claimed: Claimed): Promise<Claimed> {
+    const { store, watermarks, lineageChanged } = this.#options;
+    const ahead = watermarks.ahead(shard, claimed.record);
+    if (ahead === undefined) {
+      watermarks.hear(shard, markOf(claimed.record));
+      return claimed;
+    }
+    const renewed = await store.renewLineage(shard, claimed.record.fence, ahead.fence);
+    const record = { ...claimed.record, ...renewed };
+    watermarks.hear(shard, markOf(record));
+    lineageChanged(shard);
+    // What the last batch of the lost history came to is not this history's to say.
+    return { record, receipt: undefined, previous: undefined };
   }
 }

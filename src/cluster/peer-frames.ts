@@ -1,7 +1,7 @@
 // What nodes say to each other: requests with their answers, and notices. Encodes and decodes; several frames stand
 // back to back in one message. Never reaches a client.
 import type { Outcome } from "../actors/actor-port.ts";
-import type { ActorKey, Fence, Shard, StreamEntry } from "../store/store.ts";
+import type { ActorKey, Fence, Shard, ShardMark, StreamEntry } from "../store/store.ts";
 import { decodeExactly, encodeExactly } from "../protocol/exact-codec.ts";
 
 export const PEER_PATH = "/v1/peer";
@@ -28,7 +28,11 @@ export interface CallAnswer {
   readonly outcome: Omit<Extract<Outcome, { kind: "applied" }>, "settled"> | Extract<Outcome, { kind: "refused" }>;
   /** Whom the answering node takes for the shard's owner, when it is not itself. */
   readonly owner?: string;
+  /** How far the shard's history goes at the owner's. */
+  readonly mark?: ShardMark;
 }
+
+export type MarkedShard = readonly [Shard, ShardMark];
 
 export type PeerNotice =
   | { readonly kind: "detach"; readonly actors: readonly ActorKey[] }
@@ -41,8 +45,8 @@ export type PeerNotice =
       readonly entries: readonly StreamEntry[];
     }
   | { readonly kind: "purged"; readonly shard: Shard; readonly fence: number; readonly actor: ActorKey }
-  /** Shards that the sender owns and the receiver is attached to, with their fences. */
-  | { readonly kind: "alive"; readonly shards: readonly (readonly [Shard, number])[] }
+  /** Shards that the sender owns, and how far their histories go. */
+  | { readonly kind: "alive"; readonly shards: readonly MarkedShard[] }
   /** Members have changed: look at once. */
   | { readonly kind: "look" };
 
@@ -83,4 +87,6 @@ export function decodePeerFrames(bytes: Uint8Array): PeerFrame[] {
 export interface AttachAnswer {
   readonly fence?: Fence;
   readonly owner?: string;
+  /** How far the shard's history goes at the owner's. */
+  readonly mark?: ShardMark;
 }

@@ -48,6 +48,7 @@ export class PeerLinkServer {
   readonly #options: PeerLinkServerOptions;
   readonly #sockets: WebSocketServer;
   readonly #open = new Set<PeerSocket>();
+  readonly #sessions = new Set<PeerSession>();
   #unproven = 0;
   #closed = false;
 
@@ -69,6 +70,11 @@ export class PeerLinkServer {
       return;
     }
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.accept(webSocket, socket));
+  }
+
+  /** To every node that has proved itself. */
+  tell(notice: PeerNotice): void {
+    for (const session of this.#sessions) session.notify(notice);
   }
 
   close(): void {
@@ -100,7 +106,10 @@ export class PeerLinkServer {
     socket.on("close", () => {
       this.#open.delete(socket);
       if (session === undefined) proven();
-      else this.#options.closed(session);
+      else {
+        this.#sessions.delete(session);
+        this.#options.closed(session);
+      }
     });
     socket.on("message", (data) => {
       try {
@@ -108,6 +117,7 @@ export class PeerLinkServer {
           if (session !== undefined) this.#received(session, writer, frame);
           else {
             session = this.#judge(writer, challenge, frame);
+            this.#sessions.add(session);
             proven();
           }
         }

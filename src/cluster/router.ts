@@ -3,7 +3,7 @@
 import type { ActorPort, Call, Outcome, Refused } from "../actors/actor-port.ts";
 import { actorKey, shardOf } from "../actors/actor-address.ts";
 import { refuse } from "../protocol/errors.ts";
-import type { Fence, Shard, Store } from "../store/store.ts";
+import type { Fence, Shard, ShardMark, Store } from "../store/store.ts";
 import { NotSent } from "./peer-link.ts";
 import type { CallAnswer, PeerAnswer, PeerRequest } from "./peer-frames.ts";
 
@@ -23,6 +23,8 @@ export interface RouterOptions {
   placedOn(shard: Shard): string | undefined;
   request(nodeId: string, request: PeerRequest, ttlMs: number): Promise<PeerAnswer>;
   forwarded(): void;
+  /** The owner said how far the shard's history goes. */
+  marked(shard: Shard, mark: ShardMark): void;
 }
 
 interface WaitingCall {
@@ -149,7 +151,8 @@ export class Router implements ActorPort {
     try {
       const request: PeerRequest = { kind: "call", shard, call: rest };
       const { value, settled } = await this.#options.request(owner, request, ttlMs);
-      const { outcome, owner: hint } = value as CallAnswer;
+      const { outcome, owner: hint, mark } = value as CallAnswer;
+      if (mark !== undefined) this.#options.marked(shard, mark);
       if (outcome.kind === "applied") {
         this.#owners[shard] = owner;
         return { ...outcome, settled };

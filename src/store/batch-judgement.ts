@@ -1,5 +1,5 @@
 // The fence and sequence rules of a batch (P2, P3) for drivers that run in this process. Pure.
-import type { CommitOutcome, Fence, OwnerRecord, Receipt } from "./store.ts";
+import type { CommitOutcome, Fence, Hold, OwnerRecord, Receipt } from "./store.ts";
 import type { SabotageSwitches } from "./sabotage.ts";
 
 export function fenceHolds(record: OwnerRecord | undefined, fence: Fence, sabotage: SabotageSwitches): boolean {
@@ -7,6 +7,12 @@ export function fenceHolds(record: OwnerRecord | undefined, fence: Fence, sabota
   if (sabotage.has("fenceOff")) return true;
   if (sabotage.has("fenceGreaterOrEqual")) return fence.number >= record.fence.number;
   return record.fence.number === fence.number && record.fence.nonce === fence.nonce;
+}
+
+/** @returns false too when the record is of a history that lacks what the holder knows applied (P12) */
+export function holdStands(record: OwnerRecord | undefined, hold: Hold, sabotage: SabotageSwitches): boolean {
+  if (!fenceHolds(record, hold, sabotage)) return false;
+  return (record?.sequence ?? 0) >= (hold.sequence ?? 0) || sabotage.has("sequenceOff");
 }
 
 /** The answer that needs no writing, or undefined when the batch is the next one. */

@@ -16,6 +16,7 @@
 // P9  Reads see every commit acknowledged before they began, on any node.
 // P10 Tag index writes are ordered by the client's version: an older version never undoes a newer.
 // P11 A lost history mints a new lineage and destroys parts under `once/` before anything is read.
+// P12 An owner that says which batch it knows applied is answered out of a history that has it, or is fenced.
 
 /** `<applicationId>/<kind>/<id>`: names one actor. ASCII without NUL, at most 512 bytes. */
 export type ActorKey = string;
@@ -27,6 +28,11 @@ export type Shard = number;
 export interface Fence {
   readonly number: number;
   readonly nonce: string;
+}
+
+/** A fence, and the number of the last batch that its holder knows applied (0, the default: none). */
+export interface Hold extends Fence {
+  readonly sequence?: number;
 }
 
 /** What the store keeps about a shard's owner and its last batch. */
@@ -42,6 +48,15 @@ export interface OwnerRecord {
   readonly sequence: number;
   /** Hex SHA-256 of the last applied batch's operations; "" before the first. */
   readonly digest: string;
+}
+
+/** How far a shard's history is known to go: what was acknowledged up to there must not vanish (rule 8). */
+export interface ShardMark {
+  readonly lineage: string;
+  /** Number of the owner's fence. */
+  readonly fence: number;
+  /** Number of the last batch applied. */
+  readonly sequence: number;
 }
 
 export interface Claimant {
@@ -159,6 +174,10 @@ export interface TagWrite {
   readonly removed: readonly string[];
 }
 
+export function markOf({ lineage, fence, sequence }: OwnerRecord): ShardMark {
+  return { lineage, fence: fence.number, sequence };
+}
+
 /** The store can't be reached or did not answer: nothing is known about what was sent. */
 export class StoreUnavailable extends Error {
   override readonly name = "StoreUnavailable";
@@ -188,22 +207,27 @@ export interface Store {
   claim(shard: Shard, seen: Fence | undefined, claimant: Claimant): Promise<ClaimOutcome>;
   /**
    * Mints a new lineage for a shard whose history was lost and removes its parts under `once/`, in one
-   * step (P11). Throws Fenced or StoreUnavailable.
+   * step (P11). The fence rises above `beyond`, so that marks of the lost history stay below the new one's.
+   * Throws Fenced or StoreUnavailable.
    */
-  renewLineage(shard: Shard, fence: Fence): Promise<string>;
-  /** True while `fence` equals the shard's; executed in the store after the call began. */
-  check(shard: Shard, fence: Fence): Promise<boolean>;
+  renewLineage(
+    shard: Shard,
+    fence: Fence,
+    beyond?: number,
+  ): Promise<{ readonly lineage: string; readonly fence: Fence }>;
+  /** True while the hold stands (P2, P12); executed in the store after the call began. */
+  check(shard: Shard, hold: Hold): Promise<boolean>;
 
   // Writes
   /** @throws StoreUnavailable when the outcome is unknown. */
   commit(shard: Shard, fence: Fence, sequence: number, operations: readonly Operation[]): Promise<CommitOutcome>;
 
   // Reads under the fence (owner only). Throw Fenced or StoreUnavailable.
-  load(shard: Shard, fence: Fence, actor: ActorKey, directoryPrefixes: readonly string[]): Promise<LoadedActor>;
-  readMarksFenced(shard: Shard, fence: Fence, actor: ActorKey, names: readonly string[]): Promise<(Mark | undefined)[]>;
-  readOutbox(shard: Shard, fence: Fence, after: string, limit: number): Promise<OutboxEntry[]>;
+  load(shard: Shard, hold: Hold, actor: ActorKey, directoryPrefixes: readonly string[]): Promise<LoadedActor>;
+  readMarksFenced(shard: Shard, hold: Hold, actor: ActorKey, names: readonly string[]): Promise<(Mark | undefined)[]>;
+  readOutbox(shard: Shard, hold: Hold, after: string, limit: number): Promise<OutboxEntry[]>;
   /** Timers in order of `at`, the soonest first, whether due or not. */
-  readTimers(shard: Shard, fence: Fence, limit: number): Promise<Timer[]>;
+  readTimers(shard: Shard, hold: Hold, limit: number): Promise<Timer[]>;
 
   // Plain reads (any node; P9). `shard` is the actor's.
   readSnapshots(

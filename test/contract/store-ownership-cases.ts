@@ -125,6 +125,30 @@ export const ownershipCases: readonly StoreCase[] = [
     },
   },
   {
+    name: "[P12] an owner whose last batch the store does not have is fenced",
+    async run(context) {
+      const { store, shard } = context;
+      const owner = await Owner.of(store, shard);
+      const actor = actorOf(context);
+      await owner.apply({ op: "putSnapshot", actor, bytes: bytes("one") });
+      const { sequence } = owner;
+      for (const known of [sequence - 1, sequence]) {
+        const hold = { ...owner.fence, sequence: known };
+        assert.equal(await store.check(shard, hold), true);
+        assert.equal(text((await store.load(shard, hold, actor, [])).snapshot), "one");
+      }
+      const ahead = { ...owner.fence, sequence: sequence + 1 };
+      assert.equal(await store.check(shard, ahead), false);
+      const reads = [
+        () => store.load(shard, ahead, actor, []),
+        () => store.readMarksFenced(shard, ahead, actor, ["a"]),
+        () => store.readOutbox(shard, ahead, "", 1),
+        () => store.readTimers(shard, ahead, 1),
+      ];
+      for (const read of reads) await assert.rejects(read, Fenced);
+    },
+  },
+  {
     name: "[P3] a gap and a reused sequence number with other operations are refused",
     async run(context) {
       const { store, shard } = context;
@@ -196,9 +220,15 @@ export const ownershipCases: readonly StoreCase[] = [
       }
       const neighbour = await Owner.of(store, shard + 1);
       await neighbour.apply({ op: "putPart", actor: actorOf(context, "n"), name: "once/1", bytes: bytes("kept") });
-      const lineage = await store.renewLineage(shard, owner.fence);
+      const beyond = owner.fence.number + 6;
+      const { lineage, fence } = await store.renewLineage(shard, owner.fence, beyond);
       assert.notEqual(lineage, before);
-      assert.equal((await store.readOwner(shard))?.lineage, lineage);
+      // Marks of the lost history must all stand below it.
+      assert.deepEqual(fence, { number: beyond + 1, nonce: owner.fence.nonce });
+      const record = await store.readOwner(shard);
+      assert.deepEqual([record?.lineage, record?.fence, record?.sequence], [lineage, fence, owner.sequence]);
+      assert.equal(await store.check(shard, owner.fence), false);
+      owner.fence = fence;
       for (const actor of actors) {
         const names = (await store.listParts(shard, actor, { prefix: "", limit: 10 })).map(({ name }) => name);
         assert.deepEqual(names, ["last/1", "once"]);

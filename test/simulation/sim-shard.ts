@@ -1,6 +1,6 @@
 // One shard of the simulation's store: owner, batches and what they leave behind, in memory. Every function runs to
 // its end at once, so each is atomic; it judges a whole batch before it writes anything (P1).
-import { fenceHolds, judgeSequence } from "../../src/store/batch-judgement.ts";
+import { fenceHolds, holdStands, judgeSequence } from "../../src/store/batch-judgement.ts";
 import { NO_SABOTAGE, type SabotageSwitches } from "../../src/store/sabotage.ts";
 import type {
   ActorKey,
@@ -8,6 +8,7 @@ import type {
   ClaimOutcome,
   CommitOutcome,
   Fence,
+  Hold,
   Mark,
   Operation,
   OutboxEntry,
@@ -61,14 +62,15 @@ export class SimShard {
     return { kind: "claimed", record: this.owner as OwnerRecord, receipt: copyReceipt(this.#receipt) };
   }
 
-  holds(fence: Fence, sabotage: SabotageSwitches = NO_SABOTAGE): boolean {
-    return fenceHolds(this.owner, fence, sabotage);
+  holds(hold: Hold, sabotage: SabotageSwitches = NO_SABOTAGE): boolean {
+    return holdStands(this.owner, hold, sabotage);
   }
 
-  renewLineage(lineage: string): void {
-    if (this.owner === undefined) return;
+  renewLineage(owner: OwnerRecord, lineage: string, beyond: number): { lineage: string; fence: Fence } {
+    const fence = { number: Math.max(owner.fence.number, beyond + 1), nonce: owner.fence.nonce };
     this.#destroyOnceParts();
-    this.owner = { ...this.owner, lineage };
+    this.owner = { ...owner, lineage, fence };
+    return { lineage, fence };
   }
 
   commit({ fence, sequence, digest, operations }: SimBatch, sabotage: SabotageSwitches): CommitOutcome {

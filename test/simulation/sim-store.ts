@@ -10,6 +10,7 @@ import {
   type ClaimOutcome,
   type CommitOutcome,
   type Fence,
+  type Hold,
   type LoadedActor,
   type Mark,
   type NodeRecord,
@@ -74,14 +75,14 @@ export class SimStore implements Store {
     return this.#shard(shard).claim(seen, claimant);
   }
 
-  async renewLineage(shard: Shard, fence: Fence): Promise<string> {
-    const lineage = this.#options.freshLineage();
-    this.#fenced(shard, fence).renewLineage(lineage);
-    return lineage;
+  async renewLineage(shard: Shard, fence: Fence, beyond = 0): ReturnType<Store["renewLineage"]> {
+    const held = this.#held(shard, fence);
+    if (held.owner === undefined) throw new Fenced("nobody owns the shard");
+    return held.renewLineage(held.owner, this.#options.freshLineage(), beyond);
   }
 
-  async check(shard: Shard, fence: Fence): Promise<boolean> {
-    return this.#shard(shard).holds(fence, this.#sabotage);
+  async check(shard: Shard, hold: Hold): Promise<boolean> {
+    return this.#shard(shard).holds(hold, this.#sabotage);
   }
 
   async commit(shard: Shard, fence: Fence, sequence: number, operations: readonly Operation[]): Promise<CommitOutcome> {
@@ -91,28 +92,28 @@ export class SimStore implements Store {
     return this.#shard(shard).commit({ fence, sequence, digest, operations }, this.#sabotage);
   }
 
-  async load(shard: Shard, fence: Fence, actor: ActorKey, directoryPrefixes: readonly string[]): Promise<LoadedActor> {
-    const stored = this.#fenced(shard, fence);
+  async load(shard: Shard, hold: Hold, actor: ActorKey, directoryPrefixes: readonly string[]): Promise<LoadedActor> {
+    const stored = this.#held(shard, hold);
     const names = new Set(directoryPrefixes.flatMap((prefix) => stored.partNames(actor, prefix)));
     return { snapshot: stored.snapshotOf(actor), names: [...names].sort() };
   }
 
   async readMarksFenced(
     shard: Shard,
-    fence: Fence,
+    hold: Hold,
     actor: ActorKey,
     names: readonly string[],
   ): Promise<(Mark | undefined)[]> {
-    this.#fenced(shard, fence);
+    this.#held(shard, hold);
     return this.readMarks(shard, actor, names);
   }
 
-  async readOutbox(shard: Shard, fence: Fence, after: string, limit: number): Promise<OutboxEntry[]> {
-    return this.#fenced(shard, fence).outbox(after, limit);
+  async readOutbox(shard: Shard, hold: Hold, after: string, limit: number): Promise<OutboxEntry[]> {
+    return this.#held(shard, hold).outbox(after, limit);
   }
 
-  async readTimers(shard: Shard, fence: Fence, limit: number): Promise<Timer[]> {
-    return this.#fenced(shard, fence).timers(limit);
+  async readTimers(shard: Shard, hold: Hold, limit: number): Promise<Timer[]> {
+    return this.#held(shard, hold).timers(limit);
   }
 
   async readSnapshots(
@@ -208,9 +209,9 @@ export class SimStore implements Store {
     return found;
   }
 
-  #fenced(shard: Shard, fence: Fence): SimShard {
+  #held(shard: Shard, hold: Hold): SimShard {
     const found = this.#shard(shard);
-    if (!found.holds(fence, this.#sabotage)) throw new Fenced("the shard has another owner");
+    if (!found.holds(hold, this.#sabotage)) throw new Fenced("the shard has another owner");
     return found;
   }
 

@@ -11,6 +11,7 @@ import type { HostLimits, HostSabotage } from "../../src/actors/host-options.ts"
 import { machineCatalogue, type MachineCatalogue } from "../../src/actors/machine-catalogue.ts";
 import type { ShardClaims } from "../../src/actors/shard-claim.ts";
 import { decodeEnvelope, type PersistedState } from "../../src/actors/snapshot.ts";
+import { Watermarks } from "../../src/cluster/watermarks.ts";
 import { Ownership } from "../../src/cluster/ownership.ts";
 import { openLmdbStore } from "../../src/store/lmdb/lmdb-store.ts";
 import { openRedisStore } from "../../src/store/redis/redis-store.ts";
@@ -103,6 +104,8 @@ export class ActorWorld {
       nodeId: () => nodeId,
       address: () => "127.0.0.1:1",
       stance: () => "claim",
+      watermarks: new Watermarks(),
+      lineageChanged: (shard) => events.push(`lineage changed ${String(shard)}`),
       retryMinMs: 1,
       retryMaxMs: 20,
     });
@@ -117,7 +120,6 @@ export class ActorWorld {
       events: {
         batchCommitted: (operations) => events.push(`committed ${String(operations)}`),
         shardLost: (shard, cause) => events.push(`lost ${String(shard)}: ${cause}`),
-        lineageChanged: (shard) => events.push(`lineage changed ${String(shard)}`),
         shardReleased: (shard) => events.push(`released ${String(shard)}`),
         shardClaimed: (shard, fence) => events.push(`claimed ${String(shard)} ${String(fence)}`),
         actorFailed: (kind, cause) => events.push(`failed ${kind}: ${String(cause)}`),

@@ -8,6 +8,7 @@ import {
   type ClaimOutcome,
   type CommitOutcome,
   type Fence,
+  type Hold,
   type LoadedActor,
   type Mark,
   type NodeRecord,
@@ -86,10 +87,10 @@ export class FaultyStore implements Store {
     return this.#suffer("commit", shard, run, { kind: "fenced" }, operations);
   }
 
-  async check(shard: Shard, fence: Fence): Promise<boolean> {
+  async check(shard: Shard, hold: Hold): Promise<boolean> {
     this.checks += 1;
     await this.#pass();
-    return this.#suffer("check", shard, () => this.#store.check(shard, fence), false);
+    return this.#suffer("check", shard, () => this.#store.check(shard, hold), false);
   }
 
   claim(shard: Shard, seen: Fence | undefined, claimant: Claimant): Promise<ClaimOutcome> {
@@ -99,25 +100,20 @@ export class FaultyStore implements Store {
     });
   }
 
-  load(shard: Shard, fence: Fence, actor: ActorKey, prefixes: readonly string[]): Promise<LoadedActor> {
-    return this.#suffer("load", shard, () => this.#store.load(shard, fence, actor, prefixes));
+  load(shard: Shard, hold: Hold, actor: ActorKey, prefixes: readonly string[]): Promise<LoadedActor> {
+    return this.#suffer("load", shard, () => this.#store.load(shard, hold, actor, prefixes));
   }
 
-  readMarksFenced(
-    shard: Shard,
-    fence: Fence,
-    actor: ActorKey,
-    names: readonly string[],
-  ): Promise<(Mark | undefined)[]> {
-    return this.#suffer("readMarksFenced", shard, () => this.#store.readMarksFenced(shard, fence, actor, names));
+  readMarksFenced(shard: Shard, hold: Hold, actor: ActorKey, names: readonly string[]): Promise<(Mark | undefined)[]> {
+    return this.#suffer("readMarksFenced", shard, () => this.#store.readMarksFenced(shard, hold, actor, names));
   }
 
-  readOutbox(shard: Shard, fence: Fence, after: string, limit: number): Promise<OutboxEntry[]> {
-    return this.#suffer("readOutbox", shard, () => this.#store.readOutbox(shard, fence, after, limit));
+  readOutbox(shard: Shard, hold: Hold, after: string, limit: number): Promise<OutboxEntry[]> {
+    return this.#suffer("readOutbox", shard, () => this.#store.readOutbox(shard, hold, after, limit));
   }
 
-  readTimers(shard: Shard, fence: Fence, limit: number): Promise<Timer[]> {
-    return this.#suffer("readTimers", shard, () => this.#store.readTimers(shard, fence, limit));
+  readTimers(shard: Shard, hold: Hold, limit: number): Promise<Timer[]> {
+    return this.#suffer("readTimers", shard, () => this.#store.readTimers(shard, hold, limit));
   }
 
   writeTags(write: TagWrite): Promise<void> {
@@ -158,8 +154,8 @@ export class FaultyStore implements Store {
     if (this.#killed) return Promise.reject(new StoreUnavailable("this node is dead"));
     return this.#store.readOwner(shard);
   }
-  renewLineage(shard: Shard, fence: Fence): Promise<string> {
-    return this.#store.renewLineage(shard, fence);
+  renewLineage(shard: Shard, fence: Fence, beyond?: number): ReturnType<Store["renewLineage"]> {
+    return this.#store.renewLineage(shard, fence, beyond);
   }
   readSnapshots(...args: Parameters<Store["readSnapshots"]>): ReturnType<Store["readSnapshots"]> {
     return this.#store.readSnapshots(...args);

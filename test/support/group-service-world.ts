@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { ActorHost } from "../../src/actors/actor-host.ts";
 import { machineCatalogue } from "../../src/actors/machine-catalogue.ts";
+import { Watermarks } from "../../src/cluster/watermarks.ts";
 import { Ownership } from "../../src/cluster/ownership.ts";
 import { loadConfig } from "../../src/load-config.ts";
 import type { MethodName, Params } from "../../src/protocol/methods.ts";
@@ -73,6 +74,8 @@ export class GroupServiceWorld {
         nodeId: () => "bench",
         address: () => "127.0.0.1:1",
         stance: () => "claim",
+        watermarks: new Watermarks(),
+        lineageChanged: () => undefined,
         retryMinMs: 1,
         retryMaxMs: 20,
       }),
@@ -81,7 +84,6 @@ export class GroupServiceWorld {
       events: {
         batchCommitted: () => undefined,
         shardLost: () => undefined,
-        lineageChanged: () => undefined,
         shardReleased: () => undefined,
         shardClaimed: () => undefined,
         actorFailed: (_, cause) => {

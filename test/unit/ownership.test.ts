@@ -1,6 +1,8 @@
 import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { Ownership, type Claimed, type OwnershipOptions } from "../../src/cluster/ownership.ts";
+import { Watermarks } from "../../src/cluster/watermarks.ts";
+import { Ownership, type OwnershipOptions } from "../../src/cluster/ownership.ts";
+import type { ClaimedShard } from "../../src/actors/shard-claim.ts";
 import { StoreRefused, StoreUnavailable } from "../../src/store/store.ts";
 import { ActorWorld, until } from "../support/actor-world.ts";
 import { FaultyStore } from "../support/faulty-store.ts";
@@ -21,13 +23,15 @@ function ownership(store: OwnershipOptions["store"], more: Partial<OwnershipOpti
     nodeId: () => "n",
     address: () => "127.0.0.1:1",
     stance: () => "claim",
+    watermarks: new Watermarks(),
+    lineageChanged: () => undefined,
     retryMinMs: 1,
     retryMaxMs: 4,
     ...more,
   });
 }
 
-async function claim(store: OwnershipOptions["store"], nodeId = "n"): Promise<Claimed> {
+async function claim(store: OwnershipOptions["store"], nodeId = "n"): Promise<ClaimedShard> {
   const claimed = await ownership(store, { nodeId: () => nodeId }).claim(0, never);
   if (claimed === undefined) throw new Error("the shard was left alone");
   return claimed;
@@ -94,6 +98,7 @@ it("what is no outage is not tried again", async () => {
   const refusing = {
     readOwner: () => Promise.reject(new StoreRefused("not yours")),
     claim: () => Promise.reject(new StoreUnavailable("-")),
+    renewLineage: () => Promise.reject(new StoreUnavailable("-")),
   };
   await expect(ownership(refusing).claim(0, never)).rejects.toThrow(StoreRefused);
 });
@@ -110,4 +115,32 @@ it("leaves a shard alone, or waits, as it is told before each try", async () => 
   expect(asked).toEqual(["m", "m", "m"]);
   expect((await world.store.readOwner(0))?.fence).toEqual(record.fence);
   expect((await ownership(world.store, { stance }).claim(0, never))?.record.owner).toBe("n");
+});
+
+it("[F17] a record that goes less far than was heard of gets a new lineage, above every fence that was heard of", async () => {
+  const { record } = await claim(world.store);
+  const watermarks = new Watermarks();
+  const changed: number[] = [];
+  const heard = { lineage: record.lineage, fence: record.fence.number + 4, sequence: record.sequence + 9 };
+  watermarks.hear(0, heard);
+  const more = { watermarks, lineageChanged: (shard: number) => changed.push(shard) };
+  const renewed = await ownership(world.store, more).claim(0, never);
+  expect(renewed?.record.lineage).not.toBe(record.lineage);
+  expect(renewed?.record.fence.number).toBe(heard.fence + 1);
+  expect(renewed?.receipt).toBeUndefined();
+  expect(changed).toEqual([0]);
+  expect(await world.store.readOwner(0)).toEqual(renewed?.record);
+  // Once: the next claim finds what this one left.
+  const next = await ownership(world.store, more).claim(0, never);
+  expect(next?.record.lineage).toBe(renewed?.record.lineage);
+  expect(changed).toEqual([0]);
+});
+
+it("[F16] [F17] what the claimer itself had written counts as heard of", async () => {
+  const { record } = await claim(world.store);
+  const changed: number[] = [];
+  const known = { lineage: record.lineage, fence: record.fence.number, sequence: record.sequence + 1 };
+  const owner = ownership(world.store, { lineageChanged: (shard) => changed.push(shard) });
+  expect((await owner.claim(0, never, known))?.record.lineage).not.toBe(record.lineage);
+  expect(changed).toEqual([0]);
 });

@@ -30,6 +30,7 @@ function open(movingCallsMax = 100): World {
     placedOn: () => "here",
     request: () => Promise.reject(new Error("nobody is elsewhere")),
     forwarded: () => undefined,
+    marked: () => undefined,
   });
   return world as World;
 }

@@ -12,6 +12,7 @@ import {
   type Durability,
   type Fence,
   Fenced,
+  type Hold,
   type LoadedActor,
   type Mark,
   type NodeRecord,
@@ -24,7 +25,7 @@ import {
   type TagWrite,
   type Timer,
 } from "../store.ts";
-import { fenceHolds } from "../batch-judgement.ts";
+import { holdStands } from "../batch-judgement.ts";
 import { Database } from "./database.ts";
 import { type FolderLock, lockFolder } from "./folder-lock.ts";
 import { GroupWriter } from "./group-writer.ts";
@@ -107,14 +108,16 @@ export class LmdbStore extends LmdbReader implements Store {
     return this.#writer.write(() => claimShard(this.database, shard, seen, claimant));
   }
 
-  async renewLineage(shard: Shard, fence: Fence): Promise<string> {
-    const lineage = await this.#writer.write(() => renewLineage(this.database, shard, fence, this.#sabotage));
-    if (lineage === undefined) throw new Fenced("the shard has another owner");
-    return lineage;
+  async renewLineage(shard: Shard, fence: Fence, beyond = 0): ReturnType<Store["renewLineage"]> {
+    const renewed = await this.#writer.write(() =>
+      renewLineage(this.database, shard, { fence, beyond }, this.#sabotage),
+    );
+    if (renewed === undefined) throw new Fenced("the shard has another owner");
+    return renewed;
   }
 
-  async check(shard: Shard, fence: Fence): Promise<boolean> {
-    return fenceHolds(readOwner(this.reading(), shard)?.record, fence, this.#sabotage);
+  async check(shard: Shard, hold: Hold): Promise<boolean> {
+    return holdStands(readOwner(this.reading(), shard)?.record, hold, this.#sabotage);
   }
 
   async commit(shard: Shard, fence: Fence, sequence: number, operations: readonly Operation[]): Promise<CommitOutcome> {
@@ -124,8 +127,8 @@ export class LmdbStore extends LmdbReader implements Store {
     return this.#writer.write(() => commitBatch(this.database, shard, batch, this.#sabotage));
   }
 
-  async load(shard: Shard, fence: Fence, actor: ActorKey, directoryPrefixes: readonly string[]): Promise<LoadedActor> {
-    const database = this.#readingFenced(shard, fence);
+  async load(shard: Shard, hold: Hold, actor: ActorKey, directoryPrefixes: readonly string[]): Promise<LoadedActor> {
+    const database = this.#readingHeld(shard, hold);
     const names = new Set<string>();
     for (const prefix of directoryPrefixes) {
       for (const key of database.keys(partsUnder(shard, actor, prefix))) names.add(nameOf(key));
@@ -135,20 +138,20 @@ export class LmdbStore extends LmdbReader implements Store {
 
   async readMarksFenced(
     shard: Shard,
-    fence: Fence,
+    hold: Hold,
     actor: ActorKey,
     names: readonly string[],
   ): Promise<(Mark | undefined)[]> {
-    return readMarksOf(this.#readingFenced(shard, fence), shard, actor, names);
+    return readMarksOf(this.#readingHeld(shard, hold), shard, actor, names);
   }
 
-  async readOutbox(shard: Shard, fence: Fence, after: string, limit: number): Promise<OutboxEntry[]> {
-    const found = this.#readingFenced(shard, fence).entries(outboxRange(shard, after), limit);
+  async readOutbox(shard: Shard, hold: Hold, after: string, limit: number): Promise<OutboxEntry[]> {
+    const found = this.#readingHeld(shard, hold).entries(outboxRange(shard, after), limit);
     return Array.from(found, ({ key, value }) => ({ id: nameOf(key), bytes: new Uint8Array(value) }));
   }
 
-  async readTimers(shard: Shard, fence: Fence, limit: number): Promise<Timer[]> {
-    return this.#readingFenced(shard, fence).keys(timersRange(shard), limit).map(timerOf);
+  async readTimers(shard: Shard, hold: Hold, limit: number): Promise<Timer[]> {
+    return this.#readingHeld(shard, hold).keys(timersRange(shard), limit).map(timerOf);
   }
 
   async writeTags(write: TagWrite): Promise<void> {
@@ -188,9 +191,9 @@ export class LmdbStore extends LmdbReader implements Store {
     this.#lock.release();
   }
 
-  #readingFenced(shard: Shard, fence: Fence): Database {
+  #readingHeld(shard: Shard, hold: Hold): Database {
     const database = this.reading();
-    if (fenceHolds(readOwner(database, shard)?.record, fence, this.#sabotage)) return database;
+    if (holdStands(readOwner(database, shard)?.record, hold, this.#sabotage)) return database;
     throw new Fenced("the shard has another owner");
   }
 

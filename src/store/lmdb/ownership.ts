@@ -67,28 +67,35 @@ export function commitBatch(database: Database, shard: Shard, batch: Batch, sabo
   return { kind: "applied", receipt, repeated: false };
 }
 
-/** The new lineage, or undefined when the fence does not hold. */
+/** The new lineage and the fence under it, or undefined when the fence does not hold. */
 export function renewLineage(
   database: Database,
   shard: Shard,
-  fence: Fence,
+  { fence, beyond }: { readonly fence: Fence; readonly beyond: number },
   sabotage: SabotageSwitches,
-): string | undefined {
+): { readonly lineage: string; readonly fence: Fence } | undefined {
   const stored = readOwner(database, shard);
   if (stored === undefined || !fenceHolds(stored.record, fence, sabotage)) return undefined;
-  return writeLineage(database, shard, stored);
+  return writeLineage(database, shard, stored, beyond);
 }
 
 /** After a restore: every shard, whoever owned it. */
 export function renewAllLineages(database: Database): void {
   for (const { key, value } of [...database.entries(ownersRange())]) {
-    writeLineage(database, key.readUInt16BE(1), decodeOwner(value));
+    writeLineage(database, key.readUInt16BE(1), decodeOwner(value), 0);
   }
 }
 
-function writeLineage(database: Database, shard: Shard, stored: StoredOwner): string {
+function writeLineage(
+  database: Database,
+  shard: Shard,
+  stored: StoredOwner,
+  beyond: number,
+): { readonly lineage: string; readonly fence: Fence } {
   const lineage = randomBytes(16).toString("hex");
+  const { number, nonce } = stored.record.fence;
+  const fence = { number: Math.max(number, beyond + 1), nonce };
   destroyOnceParts(database, shard);
-  database.put(ownerKey(shard), encodeOwner({ ...stored, record: { ...stored.record, lineage } }));
-  return lineage;
+  database.put(ownerKey(shard), encodeOwner({ ...stored, record: { ...stored.record, lineage, fence } }));
+  return { lineage, fence };
 }

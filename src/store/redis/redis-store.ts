@@ -13,6 +13,7 @@ import {
   type Durability,
   type Fence,
   Fenced,
+  type Hold,
   type LoadedActor,
   type Mark,
   type NodeRecord,
@@ -122,21 +123,23 @@ export class RedisStore extends RedisReader implements Store {
     return this.#withOnceKeys("claim", shard, args, replies.claimOutcomeOf);
   }
 
-  async renewLineage(shard: Shard, fence: Fence): Promise<string> {
+  async renewLineage(shard: Shard, fence: Fence, beyond = 0): ReturnType<Store["renewLineage"]> {
     const lineage = randomBytes(16).toString("hex");
-    const args = [fence.number, fence.nonce, lineage];
+    const number = Math.max(fence.number, beyond + 1);
+    const args = [fence.number, fence.nonce, lineage, number];
     const done = await this.#withOnceKeys("renew-lineage", shard, args, (reply) => {
       const [code] = replies.list(reply);
       return code === -1 ? undefined : { held: code === 1 };
     });
     if (!done.held) throw new Fenced("the shard has another owner");
-    return lineage;
+    return { lineage, fence: { number, nonce: fence.nonce } };
   }
 
-  async check(shard: Shard, fence: Fence): Promise<boolean> {
-    const reply = await this.connection.command("HMGET", this.keys.own(shard), "fence", "nonce");
-    const [number, nonce] = replies.list(reply);
-    return replies.textOf(number) === String(fence.number) && replies.textOf(nonce) === fence.nonce;
+  async check(shard: Shard, hold: Hold): Promise<boolean> {
+    const reply = await this.connection.command("HMGET", this.keys.own(shard), "fence", "nonce", "sequence");
+    const [number, nonce, sequence] = replies.list(reply);
+    if (replies.textOf(number) !== String(hold.number) || replies.textOf(nonce) !== hold.nonce) return false;
+    return Number(replies.textOf(sequence)) >= (hold.sequence ?? 0);
   }
 
   async commit(shard: Shard, fence: Fence, sequence: number, operations: readonly Operation[]): Promise<CommitOutcome> {
@@ -148,37 +151,37 @@ export class RedisStore extends RedisReader implements Store {
     return replies.commitOutcomeOf(reply, sequence);
   }
 
-  async load(shard: Shard, fence: Fence, actor: ActorKey, directoryPrefixes: readonly string[]): Promise<LoadedActor> {
+  async load(shard: Shard, hold: Hold, actor: ActorKey, directoryPrefixes: readonly string[]): Promise<LoadedActor> {
     const keys = [this.keys.own(shard), this.keys.actor(shard, actor), this.keys.names(shard, actor)];
     const bounds = directoryPrefixes.flatMap((prefix) => boundsOf(prefix));
-    const [snapshot, ...lists] = await this.#fenced("load", keys, fence, bounds);
+    const [snapshot, ...lists] = await this.#held("load", keys, hold, bounds);
     const names = new Set(lists.flatMap((found) => replies.list(found).map(replies.textOf)));
     return { snapshot: replies.bytesOf(snapshot), names: [...names].sort() };
   }
 
   async readMarksFenced(
     shard: Shard,
-    fence: Fence,
+    hold: Hold,
     actor: ActorKey,
     names: readonly string[],
   ): Promise<(Mark | undefined)[]> {
     const keys = [this.keys.own(shard), ...names.map((name) => this.keys.mark(shard, actor, name))];
-    return (await this.#fenced("read-marks", keys, fence, [])).map(replies.markOf);
+    return (await this.#held("read-marks", keys, hold, [])).map(replies.markOf);
   }
 
-  async readOutbox(shard: Shard, fence: Fence, after: string, limit: number): Promise<OutboxEntry[]> {
+  async readOutbox(shard: Shard, hold: Hold, after: string, limit: number): Promise<OutboxEntry[]> {
     const keys = [this.keys.own(shard), this.keys.outboxIds(shard), this.keys.outbox(shard)];
-    const flat = await this.#fenced("read-outbox", keys, fence, [after === "" ? "-" : `(${after}`, limit]);
+    const flat = await this.#held("read-outbox", keys, hold, [after === "" ? "-" : `(${after}`, limit]);
     return replies.pairs(flat).map(([id, bytes]) => ({
       id: replies.textOf(id),
       bytes: replies.bytesOf(bytes) ?? new Uint8Array(0),
     }));
   }
 
-  async readTimers(shard: Shard, fence: Fence, limit: number): Promise<Timer[]> {
+  async readTimers(shard: Shard, hold: Hold, limit: number): Promise<Timer[]> {
     if (limit < 1) return [];
     const keys = [this.keys.own(shard), this.keys.timers(shard)];
-    const flat = await this.#fenced("read-timers", keys, fence, [limit - 1]);
+    const flat = await this.#held("read-timers", keys, hold, [limit - 1]);
     return replies
       .pairs(flat)
       .map(([member, at]) => ({ ...timerOfMember(replies.textOf(member)), at: replies.numberOf(at) }));
@@ -215,16 +218,16 @@ export class RedisStore extends RedisReader implements Store {
   }
 
   /** What follows the script's leading 1. @throws Fenced when it answers 0 */
-  async #fenced(
+  async #held(
     name: "load" | "read-marks" | "read-outbox" | "read-timers",
     keys: readonly string[],
-    fence: Fence,
+    hold: Hold,
     args: readonly Argument[],
   ): Promise<Reply[]> {
     const [code, ...rest] = replies.list(
-      await this.connection.script(name, keys, [fence.number, fence.nonce, ...args]),
+      await this.connection.script(name, keys, [hold.number, hold.nonce, hold.sequence ?? 0, ...args]),
     );
-    if (code !== 1) throw new Fenced("the shard has another owner");
+    if (code !== 1) throw new Fenced("the shard has another owner, or lost what this one wrote");
     return rest;
   }
 

@@ -1,0 +1,45 @@
+// How far a shard's history is known to go: marks rise and never fall, and a record below them is found out (rule 8).
+import { expect, it } from "vitest";
+import { Watermarks } from "../../src/cluster/watermarks.ts";
+import type { OwnerRecord } from "../../src/store/store.ts";
+
+function record(lineage: string, number: number, sequence: number): OwnerRecord {
+  return { lineage, fence: { number, nonce: "n" }, sequence, owner: "o", address: "a:1", digest: "" };
+}
+
+const KNOWN = { lineage: "a", fence: 5, sequence: 70 };
+
+it.each([
+  ["as far", record("a", 5, 70), false],
+  ["a later batch", record("a", 5, 71), false],
+  ["a later claim", record("a", 6, 70), false],
+  ["a batch is gone", record("a", 5, 69), true],
+  ["batches are gone and somebody has claimed since", record("a", 9, 69), true],
+  ["a claim is gone", record("a", 4, 70), true],
+  ["a renewed lineage, above", record("b", 6, 3), false],
+  ["a lineage minted in an empty store", record("b", 1, 0), true],
+  ["another lineage under the same fence number", record("b", 5, 99), true],
+])("[F16] [F17] %s", (_, found, isBehind) => {
+  const watermarks = new Watermarks();
+  watermarks.hear(3, KNOWN);
+  expect(watermarks.ahead(3, found)).toEqual(isBehind ? KNOWN : undefined);
+  expect(watermarks.ahead(4, found)).toBeUndefined();
+});
+
+it.each([
+  ["an older claim", { lineage: "a", fence: 4, sequence: 99 }],
+  ["an older batch", { lineage: "a", fence: 5, sequence: 69 }],
+  ["another lineage under the same fence number", { lineage: "b", fence: 5, sequence: 99 }],
+])("[F17] hearing late of %s lowers no mark", (_, late) => {
+  const watermarks = new Watermarks();
+  for (const mark of [KNOWN, late]) watermarks.hear(0, mark);
+  expect(watermarks.ahead(0, record("a", 5, 69))).toEqual(KNOWN);
+});
+
+it("[F17] a renewed lineage is remembered in the place of the lost one", () => {
+  const watermarks = new Watermarks();
+  const renewed = { lineage: "b", fence: 6, sequence: 60 };
+  for (const mark of [KNOWN, renewed]) watermarks.hear(0, mark);
+  expect(watermarks.ahead(0, record("b", 6, 60))).toBeUndefined();
+  expect(watermarks.ahead(0, record("a", 5, 70))).toEqual(renewed);
+});
