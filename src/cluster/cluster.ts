@@ -9,13 +9,14 @@ import { Membership, type MembershipEvents, type MembershipTimings } from "./mem
 import { Oversight } from "./oversight.ts";
 import { OwnerRounds } from "./owner-rounds.ts";
 import { Ownership } from "./ownership.ts";
-import { PEER_PATH, type CallAnswer, type PeerAnswer, type PeerNotice, type PeerRequest } from "./peer-frames.ts";
+import { PEER_PATH, type PeerNotice, type PeerRequest } from "./peer-frames.ts";
 import type { LinkLimits } from "./peer-link.ts";
-import { PeerLinkServer, type PeerSession } from "./peer-link-server.ts";
+import { PeerLinkServer } from "./peer-link-server.ts";
+import { PeerService } from "./peer-service.ts";
 import type { DialPeer } from "./peer-link-socket.ts";
 import { Peers } from "./peers.ts";
 import { placement } from "./placement.ts";
-import { remoteDeadline, Router, type RouterLimits } from "./router.ts";
+import { Router, type RouterLimits } from "./router.ts";
 import { ShardKeeper } from "./shard-keeper.ts";
 import { Watermarks } from "./watermarks.ts";
 
@@ -139,7 +140,7 @@ export class Cluster {
       shardCount: store.shardCount,
       markOf: (shard) => options.host().markOf(shard),
       hear: (shard, mark) => this.#watermarks.hear(shard, mark),
-      tell: (notice) => this.#links.tell(notice),
+      tell: (notice) => this.links.tell(notice),
       audit: (shard) => options.host().audit(shard),
     });
     const requestValue = async (nodeId: string, request: PeerRequest, ttlMs: number): Promise<unknown> =>
@@ -193,12 +194,23 @@ export class Cluster {
       retryMinMs: CLAIM_RETRY_MS.min,
       retryMaxMs: CLAIM_RETRY_MS.max,
     });
+    const asked = new PeerService({
+      ...view,
+      router: this.router,
+      followers: this.followers,
+      look: () => membership.look(),
+      call: (call) => this.#callHere(call),
+      release: (shard) => options.host().release(shard),
+      markOf: (shard) => options.host().markOf(shard),
+      forgetApplication: (applicationId) => options.host().forgetApplication(applicationId),
+      drainAsked: () => options.drainAsked(),
+    });
     this.links = new PeerLinkServer({
       nodeId: view.nodeId,
       linkKey: options.linkKey,
       limits,
-      requested: (session, request, ttlMs) => this.#requested(session, request, ttlMs),
-      noticed: (session, notice) => this.#noticed(session, notice),
+      requested: (session, request, ttlMs) => asked.requested(session, request, ttlMs),
+      noticed: (session, notice) => asked.noticed(session, notice),
       closed: (session) => this.followers.ended(session),
     });
     this.upgrades = options.alone
@@ -275,56 +287,11 @@ export class Cluster {
     this.#keeper.look();
   }
 
-  async #requested(session: PeerSession, request: PeerRequest, ttlMs: number): Promise<PeerAnswer> {
-    switch (request.kind) {
-      case "call":
-        return this.#calledFor(request.shard, request.call, ttlMs);
-      case "handOver": {
-        if (!this.#membership.has(request.to)) await this.#membership.look();
-        await this.#options.host().release(request.shard);
-        this.router.heard(request.shard, request.to);
-        return answer(true);
-      }
-      case "attach":
-        return answer(this.followers.attach(session, request.shard, request.actors));
-      case "forgetApplication":
-        this.#options.host().forgetApplication(request.applicationId);
-        return answer(true);
-      case "drain":
-        this.#options.drainAsked();
-        return answer(true);
-      default:
-        throw new Error("a newer node's request");
-    }
-  }
-
   /** By the one at the other end of a link that this node has dialled. */
   #told(from: string, notice: PeerNotice): void {
     if (notice.kind === "alive") for (const [shard, mark] of notice.shards) this.#watermarks.hear(shard, mark);
     this.attachments.noticed(from, notice);
   }
-
-  async #calledFor(shard: Shard, call: object, ttlMs: number): Promise<PeerAnswer> {
-    const outcome = await this.#callHere({ ...(call as Omit<Call, "deadline">), deadline: remoteDeadline(ttlMs) });
-    const reached = this.#options.host().markOf(shard);
-    const mark = reached && { mark: reached };
-    if (outcome.kind === "applied") {
-      const { settled, ...applied } = outcome;
-      return { value: { outcome: applied, ...mark } satisfies CallAnswer, settled };
-    }
-    const owner = this.router.ownerOf(shard);
-    const hint = owner === undefined || owner === this.#membership.nodeId ? {} : { owner };
-    return answer({ outcome, ...hint, ...mark } satisfies CallAnswer);
-  }
-
-  #noticed(session: PeerSession, notice: PeerNotice): void {
-    if (notice.kind === "detach") this.followers.detach(session, notice.actors);
-    else if (notice.kind === "look") void this.#membership.look();
-  }
 }
 
 const LOOK_MS = 20;
-
-function answer(value: unknown): PeerAnswer {
-  return { value, settled: Promise.resolve(true) };
-}
