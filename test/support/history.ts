@@ -27,7 +27,7 @@ export interface Operation {
 
 export class History {
   readonly actor: string;
-  readonly #answered: Operation[] = [];
+  #answered: Operation[] = [];
   #open = 0;
   #begun = 0;
 
@@ -40,9 +40,19 @@ export class History {
     return this.#answered.toSorted((a, b) => a.invokedMs - b.invokedMs);
   }
 
+  /** It was judged: nobody asks again. */
+  forget(): void {
+    this.#answered = [];
+  }
+
   /** Operations ever begun. */
   get begun(): number {
     return this.#begun;
+  }
+
+  /** Operations without an end. */
+  get open(): number {
+    return this.#open;
   }
 
   get quiet(): boolean {

@@ -9,6 +9,8 @@ const OPERATIONS_MAX = 50;
 /** The session that makes the next may sit on a node that stands still: another one tries too. */
 const RENEW_AGAIN_MS = 1_000;
 const LOOK_MS = 10;
+/** Workers in one lane at once: one whose node stands still must not hold all of them. */
+const WORKERS_MAX = 4;
 
 export interface LaneOptions<A> {
   make(client: AegisClient): Promise<A>;
@@ -18,6 +20,7 @@ export interface LaneOptions<A> {
 export class LoadLane<A extends { readonly history: History }> {
   readonly #options: LaneOptions<A>;
   #current: A;
+  #waiting = 0;
   #renewingSinceMs = Number.NEGATIVE_INFINITY;
 
   private constructor(options: LaneOptions<A>, first: A) {
@@ -36,8 +39,21 @@ export class LoadLane<A extends { readonly history: History }> {
     return this.#current;
   }
 
+  get full(): boolean {
+    return this.#waiting + this.#current.history.open >= WORKERS_MAX;
+  }
+
   /** The actor whose turn it is. */
   async take(client: AegisClient): Promise<A> {
+    this.#waiting += 1;
+    try {
+      return await this.#taken(client);
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  async #taken(client: AegisClient): Promise<A> {
     for (;;) {
       const current = this.#current;
       const { begun } = current.history;

@@ -17,7 +17,7 @@ import type { LoadStep } from "./load-step.ts";
 export class RecordedGroup {
   readonly history: History;
   readonly groupId: Uint8Array;
-  readonly #seen: readonly LogEntry[];
+  #seen: readonly LogEntry[];
   readonly #follower: LoadFollower;
   #epoch = 0;
   #judged: { readonly entries: number; readonly digest: string } | undefined;
@@ -81,6 +81,8 @@ export class RecordedGroup {
     if (flaws.length > 0) throw new FlawedHistory(this.history.actor, flaws, { operations, log, seen: this.#seen });
     this.#judged = { entries: log.length, digest: digestOf(log) };
     this.#follower.leave(this.groupId);
+    this.#seen = [];
+    this.history.forget();
   }
 
   /** What was judged is still there. @throws FlawedHistory */

@@ -59,6 +59,7 @@ export class RecordedIdentity {
     }
     if (last.kind !== "result") throw new Error(`${this.history.actor} can't be read: ${last.kind}`);
     this.#judged = { version: Number(last.facts["version"]), tag: String(last.facts["tag"]) };
+    this.history.forget();
   }
 
   /** What was judged is still there, or a later version of it. @throws FlawedHistory */

@@ -15,7 +15,6 @@ export interface LoadOptions {
   readonly url: string;
   readonly operatorToken: string;
   readonly random: () => number;
-  /** Each sixth of them in a lane of its own. */
   readonly workers?: number;
   /** Sessions, spread by the balancer. */
   readonly sessions?: number;
@@ -27,7 +26,9 @@ const PATIENT_MS = 30_000;
 const IMPATIENT_MS = 400;
 /** Of a worker that was told to come again: it does not spin. */
 const REST_MS = 50;
-const WORKERS_A_LANE = 6;
+const FULL_MS = 5;
+/** In pairs of a group and an identity. */
+const WORKERS_A_PAIR = 6;
 
 export class RecordedLoad {
   readonly applicationId: string;
@@ -75,7 +76,7 @@ export class RecordedLoad {
     const clients: AegisClient[] = [];
     while (clients.length < sessions) clients.push(await connect({ url, token: key.secret, ttlMs: PATIENT_MS }));
     const load = new RecordedLoad({ applicationId, token: key.secret }, operator, clients, random);
-    await load.#openLanes(Math.max(Math.round(workers / WORKERS_A_LANE), 1));
+    await load.#openLanes(Math.max(Math.round(workers / WORKERS_A_PAIR), 1));
     load.#workers = Array.from({ length: workers }, (_, n) =>
       load.#work(n).catch((error: unknown) => load.#fail(error)),
     );
@@ -145,11 +146,20 @@ export class RecordedLoad {
     // Each keeps its session, so that one that stands still holds up its own workers alone.
     const client = this.#client(Math.floor(worker / 2));
     for (let round = 0; !this.#stopped; round += 1) {
-      const lane = this.#lanes[(worker + round) % this.#lanes.length] as LoadLane<Actor>;
+      const lane = this.#freeLane(worker + round);
+      if (lane === undefined) {
+        await delay(FULL_MS);
+        continue;
+      }
       const actor = await lane.take(client);
       const outcome = await actor.step({ client, worker, ttlMs, choice: this.#random() });
       await this.#count(outcome, isPatient);
     }
+  }
+
+  #freeLane(from: number): LoadLane<Actor> | undefined {
+    const lanes = this.#lanes.map((_, n) => this.#lanes[(from + n) % this.#lanes.length] as LoadLane<Actor>);
+    return lanes.find((lane) => !lane.full);
   }
 
   async #count(outcome: Outcome, isPatient: boolean): Promise<void> {

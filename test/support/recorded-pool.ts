@@ -68,6 +68,7 @@ export class RecordedPool {
     const { operations } = this.history;
     const flaws = poolFlaws(operations, left);
     if (flaws.length > 0) throw new FlawedHistory(this.history.actor, flaws, { operations, left });
+    this.history.forget();
   }
 
   async #claim(client: AegisClient, key: string, ttlMs: number): Promise<Outcome> {
