@@ -10,17 +10,21 @@ import { startHaproxy, type Haproxy } from "../support/haproxy.ts";
 import { Member } from "../support/members.ts";
 import { MlsGroupLoad } from "../support/mls-group-load.ts";
 import { opaqueMessage } from "../support/opaque-messages.ts";
-import { PacedCalls } from "../support/paced-calls.ts";
+import { PacedCalls, type Latencies } from "../support/paced-calls.ts";
+import { redisCommand } from "../support/redis-server.ts";
 import { WireClient } from "../support/wire-client.ts";
 
 const rounds = Number(process.env["AEGIS_ROLLING_ROUNDS"] ?? 1);
 const baselineMs = 5_000;
 const callsPerSecond = 60;
 const ttlMs = 30_000;
-/** GUARANTEES F09, on a machine that does nothing else. */
+/** GUARANTEES F09. */
 const p99AddedMs = 250;
-/** The same where tests share their machine with whatever else runs there. */
-const noise = 4;
+/**
+ * On a machine of few cores a node that starts takes its time from the others, and from whatever else runs there. By how
+ * much shows in a plain write to Redis; a call has several such hops.
+ */
+const slowingMax = 2;
 
 let cluster: ClusterProcess | undefined;
 let haproxy: Haproxy | undefined;
@@ -55,6 +59,10 @@ async function pacedCalls(clients: readonly AegisClient[]): Promise<PacedCalls> 
     if (n % 2 === 0) return client.group.get({ groupId });
     return client.group.send({ groupId, message: opaqueMessage(groupId, 0n, "application") });
   });
+}
+
+function said({ calls, p50, p99, max }: Latencies): string {
+  return `${calls} calls, p50 ${p50.toFixed(1)}, p99 ${p99.toFixed(1)}, max ${max.toFixed(0)} ms`;
 }
 
 test("[C7] while a node drains, haproxy sends new sessions elsewhere at their first try and leaves it those that it has", async () => {
@@ -96,11 +104,15 @@ test(
       roundMs: 1_000,
     });
     const paced = await pacedCalls(await clientsOf(haproxy.url, key.secret, 6));
+    const { port } = cluster.redis;
+    const floor = new PacedCalls(callsPerSecond, (n) => redisCommand(port, ["SET", "floor", String(n)]));
+    const taken = async () => ({ calls: await paced.taken(), floor: await floor.taken() });
     paced.start();
+    floor.start();
     await delay(1_000);
-    await paced.taken();
+    await taken();
     await delay(baselineMs);
-    const before = await paced.taken();
+    const before = await taken();
     const restarting = performance.now();
     for (let n = 0; n < rounds * cluster.servers.length; n += 1) {
       const server = cluster.server(n % cluster.servers.length);
@@ -109,19 +121,21 @@ test(
       await expect.poll(() => cluster!.nodes(server.adminUrl)).toMatchObject({ nodes: { length: 3 }, unowned: 0 });
     }
     const restartMs = performance.now() - restarting;
-    const during = await paced.taken();
+    const during = await taken();
     paced.stop();
-    await paced.taken();
+    floor.stop();
+    await taken();
     await load.finish();
-    const said = ({ calls, p50, p99, max }: typeof before): string =>
-      `${calls} calls, p50 ${p50.toFixed(1)}, p99 ${p99.toFixed(1)}, max ${max.toFixed(0)} ms`;
+    const slowing = Math.max(1, during.floor.p99 / before.floor.p99);
     console.log(
-      `before: ${said(before)}\nduring ${rounds * 3} restarts (${restartMs.toFixed(0)} ms): ${said(during)}\n` +
-        `p99 added: ${(during.p99 - before.p99).toFixed(1)} ms; ${load.commits} commits, ${load.texts} texts`,
+      `before: ${said(before.calls)}; a plain write to Redis: ${said(before.floor)}\n` +
+        `during ${rounds * 3} restarts (${restartMs.toFixed(0)} ms): ${said(during.calls)}; ${said(during.floor)}\n` +
+        `p99 added: ${(during.calls.p99 - before.calls.p99).toFixed(0)} ms, where a plain write to Redis takes ` +
+        `${slowing.toFixed(1)} times as long; ${load.commits} commits, ${load.texts} texts`,
     );
     expect(paced.failures).toEqual([]);
     expect(load.commits).toBeGreaterThan(rounds * 3);
-    expect(during.p99 - before.p99).toBeLessThan(p99AddedMs * noise);
+    expect(during.calls.p99).toBeLessThan(before.calls.p99 * slowing * slowingMax + p99AddedMs);
   },
   60_000 + rounds * 60_000,
 );
