@@ -34,6 +34,8 @@ import { NOW_MS } from "./synthetic-structs.ts";
 
 const APPLICATION = "11111111-1111-4111-8111-111111111111";
 const TTL_MS = 600_000;
+/** Between two tries. */
+const AGAIN_MS = 50;
 /** Clients made at once. */
 const REGISTERED_AT_ONCE = 256;
 
@@ -160,9 +162,15 @@ export class GroupServiceWorld {
 
   async #registered(clientIdentity: Uint8Array): Promise<string> {
     const params = { clientIdentity, tags: [] };
-    const answer = await this.#identities.create(this.request("identity.create", params), params);
-    if (answer.kind === "refused") throw new Error(JSON.stringify(answer.refusal));
-    return (answer.result as { clientId: string }).clientId;
+    // Under one key, as the client would: a busy machine may lose a shard meanwhile.
+    const key = randomUUID();
+    for (;;) {
+      const request = { ...this.request("identity.create", params), key };
+      const answer = await this.#identities.create(request, params);
+      if (answer.kind === "done") return (answer.result as { clientId: string }).clientId;
+      if (!answer.refusal.retryable) throw new Error(JSON.stringify(answer.refusal));
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    }
   }
 
   request(method: MethodName, params: unknown): ApplicationRequest {
