@@ -6,7 +6,6 @@ import type { World } from "./world.ts";
 
 type Fault = (plan: FaultPlan, world: World) => string;
 
-const FAULTS_MAX = 4;
 /** Between a death and the restart. */
 const DOWN_MS = [50, 6_000] as const;
 
@@ -19,18 +18,24 @@ export class FaultPlan {
   calmFromMs = 0;
   readonly #world: World;
   readonly #kinds: readonly string[];
+  readonly #faultsMax: number;
   #healed = false;
 
-  constructor(world: World, kinds: readonly string[] = Object.keys(FAULTS)) {
+  constructor(
+    world: World,
+    kinds: readonly string[] = Object.keys(FAULTS).filter((kind) => kind !== LAGGING_PROMOTION),
+    faultsMax = 4,
+  ) {
     this.#world = world;
     this.#kinds = kinds;
+    this.#faultsMax = faultsMax;
     this.joinsLate = world.nodes.length > 2 && kinds.includes("join") && world.simulator.chance(0.3);
   }
 
   begin(withinMs: number): void {
     const world = this.#world;
     const { simulator } = world;
-    const count = this.#kinds.length === 0 ? 0 : 1 + Math.floor(simulator.random() * FAULTS_MAX);
+    const count = this.#kinds.length === 0 ? 0 : 1 + Math.floor(simulator.random() * this.#faultsMax);
     for (let n = 0; n < count; n += 1) {
       const kind = simulator.pick(this.#kinds);
       world.later(simulator.between(0, withinMs * 0.8), `fault: ${kind}`, () => {
@@ -124,6 +129,9 @@ function slow(plan: FaultPlan, world: World): string {
   return `${isStore ? "store" : "network"} ${latencyMs[1].toFixed(0)} ms for ${ms.toFixed(0)} ms`;
 }
 
+/** Nothing promises to survive it without a word; drawn only where it is asked for. */
+const LAGGING_PROMOTION = "lagging promotion";
+
 const FAULTS: Readonly<Record<string, Fault>> = {
   storm,
   slow,
@@ -170,6 +178,25 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     plan.disturbed(ms);
     return `${node.name} ${node.weather.cutRefused ? "refused" : "in vain"} for ${ms.toFixed(0)} ms`;
   },
+  "cut from peers": (plan, world) => {
+    const { simulator, network, nodes } = world;
+    const { machine, name } = plan.victim();
+    const ms = simulator.between(300, 6_000);
+    for (const other of nodes) {
+      if (other.name !== name) network.refuse(machine.name, other.machine.name, simulator.nowMs + ms);
+    }
+    plan.disturbed(ms);
+    return `${name} for ${ms.toFixed(0)} ms`;
+  },
+  "slow way to the store": (plan, world) => {
+    const { weather, name } = plan.victim();
+    const ms = world.simulator.between(300, 6_000);
+    const latencyMs = weather.latencyMs;
+    weather.latencyMs = [5, world.simulator.between(50, 900)];
+    world.later(ms, "fast again", () => (weather.latencyMs = latencyMs));
+    plan.disturbed(ms + 1_000);
+    return `${name} ${weather.latencyMs[1].toFixed(0)} ms for ${ms.toFixed(0)} ms`;
+  },
   "store paused": (plan, world) => {
     const ms = world.simulator.between(100, 9_000);
     for (const { weather } of world.nodes) weather.pausedUntilMs = world.simulator.nowMs + ms;
@@ -186,6 +213,17 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     const { machine, name } = plan.victim();
     machine.wallOffsetMs = simulator.between(-3_600_000, 3_600_000);
     return name;
+  },
+  [LAGGING_PROMOTION]: (plan, world) => {
+    const { simulator, data, nodes } = world;
+    const lagMs = simulator.between(50, 1_500);
+    const promote = data.laggingReplica();
+    world.later(lagMs, "promotion", () => {
+      promote();
+      for (const { weather } of nodes) [weather.cutUntilMs, weather.cutRefused] = [simulator.nowMs + 100, true];
+    });
+    plan.disturbed(lagMs + 200);
+    return `${lagMs.toFixed(0)} ms of writes`;
   },
   join: () => "late",
 };

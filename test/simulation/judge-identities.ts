@@ -122,7 +122,8 @@ function judgeHandles(operations: readonly Operation[], fail: Fail): void {
       if (create.outcome.kind !== "refused" || create.outcome.reason !== "HANDLE_TAKEN") continue;
       const explained = contenders.some((other) => {
         if (other === create || other.invokedMs > create.returnedMs) return false;
-        if (other.outcome.kind === "refused") return false;
+        // One that was refused for want of an owner or of time may have reserved it, for 45 s at most (rule 5).
+        if (other.outcome.kind === "refused" && other.outcome.reason === "HANDLE_TAKEN") return false;
         const ends = deletes(resultOf<Record_>(other)?.clientId).filter(({ outcome }) => outcome.kind === "done");
         return !ends.some(({ returnedMs }) => returnedMs < create.invokedMs);
       });

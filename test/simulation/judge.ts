@@ -48,8 +48,9 @@ function judgeRest({ world, load }: Evidence): void {
   for (const { machine, method } of world.running) {
     if (machine.state !== "dead") world.violated(`[G6] ${machine.name} still works on ${method}`);
   }
-  for (const { name, serves } of world.nodes) {
+  for (const { name, nodeId, serves } of world.nodes) {
     if (!serves) world.violated(`[G7] ${name} is not ready in the end`);
+    if (!world.data.nodes.has(nodeId)) world.violated(`[G7] ${nodeId} is no member in the end`);
   }
   world.data.shards.forEach((shard, n) => {
     const left = shard.outbox("", 10);

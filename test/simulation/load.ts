@@ -5,7 +5,7 @@ import type { StreamEvent } from "../../src/client/stream-item.ts";
 import { methods, type MethodName } from "../../src/protocol/methods.ts";
 import { opaqueMessage } from "../support/opaque-messages.ts";
 import { credentialNamed, fixtures } from "./fixtures.ts";
-import type { Operation, Outcome } from "./operation.ts";
+import { describe, type Operation, type Outcome } from "./operation.ts";
 import { SimClient } from "./sim-client.ts";
 import type { World } from "./world.ts";
 
@@ -73,11 +73,11 @@ export class Load {
     const clients = Array.from({ length: this.#options.clients }, () => this.#client());
     this.#clients.push(...clients);
     for (const { credential } of fixtures().pools) {
-      const owner = await this.#do(0, "identity.create", { clientIdentity: credential, tags: ["owner"] });
+      const owner = await this.#must("identity.create", { clientIdentity: credential, tags: ["owner"] });
       this.owners.push((owner as { clientId: string }).clientId);
     }
     for (const { groupInfo } of fixtures().groups) {
-      await this.#do(0, "group.create", { groupInfo, tracking: "ordering", settings: { externalJoin: "none" } });
+      await this.#must("group.create", { groupInfo, tracking: "ordering", settings: { externalJoin: "none" } });
     }
     for (let pool = 0; pool < this.owners.length; pool += 1) await this.#publish(0, pool);
   }
@@ -164,6 +164,13 @@ export class Load {
 
   #learnt(group: number, epoch: bigint): void {
     if (epoch > (this.#epochs[group] ?? 0n)) this.#epochs[group] = epoch;
+  }
+
+  /** While nothing goes wrong yet, everything that was acknowledged is there at once. */
+  async #must(method: MethodName, params: Record<string, unknown>): Promise<object> {
+    const result = await this.#do(0, method, params);
+    if (result === undefined) throw new Error(`[G3] in fair weather: ${describe(this.operations.at(-1) as Operation)}`);
+    return result;
   }
 
   /** The result, or undefined when there is none. */

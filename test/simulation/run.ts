@@ -12,8 +12,18 @@ export interface RunOptions {
   readonly seed: number;
   readonly sabotage?: ReadonlySet<string>;
   readonly trace?: (line: string) => void;
+  readonly profile?: RunProfile;
+}
+
+/** What a run is made of, where its seed does not say. */
+export interface RunProfile {
   /** Kinds of faults to draw from; all by default. */
   readonly faults?: readonly string[];
+  readonly faultsMax?: number;
+  readonly nodes?: number;
+  readonly shards?: number;
+  readonly clients?: number;
+  readonly pauseMsMax?: number;
 }
 
 export interface RunResult {
@@ -44,14 +54,18 @@ export function simulate(options: RunOptions): Promise<RunResult> {
   return owningTime(simulator, () => run(simulator, options));
 }
 
-async function run(simulator: Simulator, { seed, sabotage = new Set(), faults }: RunOptions): Promise<RunResult> {
-  const world = new World(simulator, { nodes: 2 + Math.floor(simulator.random() * 3), shardCount: SHARDS, sabotage });
+async function run(simulator: Simulator, { seed, sabotage = new Set(), profile = {} }: RunOptions): Promise<RunResult> {
+  const nodes = 2 + Math.floor(simulator.random() * 3);
+  const clients = 3 + Math.floor(simulator.random() * 3);
+  const pauseMsMax = simulator.pick([150, 400, 800]);
+  const { shards: shardCount = SHARDS } = profile;
+  const world = new World(simulator, { nodes: profile.nodes ?? nodes, shardCount, sabotage });
   const load = new Load(world, {
-    clients: 3 + Math.floor(simulator.random() * 3),
+    clients: profile.clients ?? clients,
     followers: 2,
-    pauseMsMax: simulator.pick([150, 400, 800]),
+    pauseMsMax: profile.pauseMsMax ?? pauseMsMax,
   });
-  const plan = new FaultPlan(world, faults);
+  const plan = new FaultPlan(world, profile.faults, profile.faultsMax);
   const watch = new OwnershipWatch(world, plan);
   await prepare(world, load, plan);
   if (world.violations.length === 0) {

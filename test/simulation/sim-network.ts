@@ -32,6 +32,8 @@ export class SimNetwork {
   readonly #connections = new Set<Connection>();
   /** Directions in which nothing goes, `from>to`, and until when. */
   readonly #stopped = new Map<string, number>();
+  /** Pairs that refuse each other's connections, and until when. */
+  readonly #refusing = new Map<string, number>();
   latencyMs: readonly [number, number] = [0.1, 1];
 
   constructor(simulator: Simulator) {
@@ -45,7 +47,7 @@ export class SimNetwork {
   dial(from: Machine, address: string, path: string): SimSocket {
     const socket = new SimSocket(from);
     const listener = this.#listeners.get(address);
-    if (listener === undefined || listener.machine.state === "dead") {
+    if (listener === undefined || listener.machine.state === "dead" || this.#refuses(from, listener.machine)) {
       from.after(REFUSED_MS, "arrival", `refused by ${address}`, () => socket.lost());
       return socket;
     }
@@ -64,8 +66,15 @@ export class SimNetwork {
     this.#simulator.note(`NOTHING ${from} > ${to} until ${untilMs.toFixed(0)}`);
   }
 
+  /** As a firewall that answers: connections between the two are reset, and new ones refused. */
+  refuse(one: string, other: string, untilMs: number): void {
+    for (const way of [`${one}>${other}`, `${other}>${one}`]) this.#refusing.set(way, untilMs);
+    this.cut(one, other);
+  }
+
   heal(): void {
     this.#stopped.clear();
+    this.#refusing.clear();
   }
 
   /** Connections between the two are reset. */
@@ -139,6 +148,10 @@ export class SimNetwork {
   #arrival({ from, to }: Direction): number {
     const freeMs = this.#stopped.get(`${from.name}>${to.name}`) ?? 0;
     return Math.max(this.#simulator.nowMs, freeMs) + this.#latency();
+  }
+
+  #refuses(from: Machine, to: Machine): boolean {
+    return (this.#refusing.get(`${from.name}>${to.name}`) ?? 0) > this.#simulator.nowMs;
   }
 
   #latency(): number {

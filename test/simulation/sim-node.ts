@@ -58,6 +58,7 @@ export class SimNode {
   /** Begins a fresh process on the machine. */
   start(): void {
     const { simulator, network } = this.#world;
+    if (this.machine.state !== "dead") throw new Error(`${this.name} runs already`);
     this.#generation += 1;
     this.nodeId = `${this.name}-${this.#generation}`;
     const machine = new Machine(simulator, this.nodeId, simulator.between(0.995, 1.005));
@@ -71,7 +72,7 @@ export class SimNode {
         // As main.ts does: a node that can't start ends, and its supervisor tries again.
         simulator.note(`${this.nodeId} could not start: ${String(error)}`);
         this.kill(false);
-        this.#world.later(RESTART_MS, `restart ${this.name}`, () => this.start());
+        this.#world.later(RESTART_MS, `restart ${this.name}`, () => this.down && this.start());
       });
     });
   }

@@ -42,6 +42,25 @@ export class SimShard {
   readonly #actors = new Map<ActorKey, StoredActor>();
   readonly #outbox = new Map<string, Uint8Array>();
 
+  /** As it is now, for a replica that hears nothing more. */
+  copy(): SimShard {
+    const copy = new SimShard();
+    copy.owner = this.owner;
+    copy.#receipt = this.#receipt;
+    for (const [actor, stored] of this.#actors) {
+      const { parts, marks, timers, entries } = stored;
+      copy.#actors.set(actor, {
+        ...stored,
+        parts: new Map(parts),
+        marks: new Map(marks),
+        timers: new Map(timers),
+        entries: [...entries],
+      });
+    }
+    for (const [id, bytes] of this.#outbox) copy.#outbox.set(id, bytes);
+    return copy;
+  }
+
   claim(seen: Fence | undefined, claimant: Claimant): ClaimOutcome {
     const stored = this.owner;
     const { nonce, owner, address, freshLineage } = claimant;

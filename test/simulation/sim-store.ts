@@ -38,12 +38,20 @@ export interface SimStoreOptions {
 
 /** What outlives a close. */
 export class SimStoreData {
-  readonly shards: readonly SimShard[];
+  shards: readonly SimShard[];
   readonly tags = new SimTags();
   readonly nodes = new Map<string, NodeRecord>();
 
   constructor(shardCount: number) {
     this.shards = Array.from({ length: shardCount }, () => new SimShard());
+  }
+
+  /** A replica that follows no further; what it answers makes it the primary: all written since is lost (F17). */
+  laggingReplica(): () => void {
+    const shards = this.shards.map((shard) => shard.copy());
+    return () => {
+      this.shards = shards;
+    };
   }
 }
 

@@ -1,6 +1,6 @@
 // What `npm run simulate` runs: seed after seed until one breaks a promise, and how fast it went.
 import { parseArgs } from "node:util";
-import { simulate, type RunResult } from "./run.ts";
+import { simulate, type RunProfile, type RunResult } from "./run.ts";
 
 const { values } = parseArgs({
   options: {
@@ -8,14 +8,18 @@ const { values } = parseArgs({
     from: { type: "string", default: "1" },
     seed: { type: "string" },
     sabotage: { type: "string", multiple: true, default: [] },
+    /** Of the load and the faults, as JSON (RunProfile). */
+    profile: { type: "string", default: "{}" },
     "keep-going": { type: "boolean", default: false },
   },
 });
 
+const VIOLATIONS_SHOWN = 20;
 const sabotage = new Set(values.sabotage);
+const profile = JSON.parse(values.profile) as RunProfile;
 
 if (values.seed !== undefined) {
-  const result = await simulate({ seed: Number(values.seed), sabotage, trace: (line) => console.log(line) });
+  const result = await simulate({ seed: Number(values.seed), sabotage, profile, trace: (line) => console.log(line) });
   tell(result);
   process.exit(result.violations.length === 0 ? 0 : 1);
 }
@@ -24,7 +28,7 @@ const total = { runs: 0, failed: 0, operations: 0, done: 0, unknown: 0, events: 
 const began = performance.now();
 const cpu = process.cpuUsage();
 for (let seed = Number(values.from); total.runs < Number(values.seeds); seed += 1) {
-  const result = await simulate({ seed, sabotage });
+  const result = await simulate({ seed, sabotage, profile });
   total.runs += 1;
   for (const name of ["operations", "done", "unknown", "events", "simulatedMs"] as const) total[name] += result[name];
   if (result.violations.length > 0) {
@@ -45,6 +49,7 @@ process.exit(total.failed === 0 ? 0 : 1);
 function tell({ seed, violations, faults, digest }: RunResult): void {
   console.log(`seed ${seed}: ${violations.length === 0 ? "kept" : "BROKEN"}, digest ${digest.slice(0, 16)}`);
   for (const fault of faults) console.log(`  fault: ${fault}`);
-  for (const violation of violations) console.log(`  ${violation}`);
+  for (const violation of violations.slice(0, VIOLATIONS_SHOWN)) console.log(`  ${violation}`);
+  if (violations.length > VIOLATIONS_SHOWN) console.log(`  and ${violations.length - VIOLATIONS_SHOWN} more`);
   if (violations.length > 0) console.log(`  again, with every step: npm run simulate -- --seed ${seed}`);
 }

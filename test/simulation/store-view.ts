@@ -49,6 +49,7 @@ type Method = {
 }[keyof Store];
 
 const LATE_MS_MAX = 12_000;
+const DOUBLE_MS_MAX = 100;
 const CALLS: readonly Method[] = [
   "time",
   "readOwner",
@@ -149,7 +150,7 @@ function request<T>(options: StoreViewOptions, name: string, execute: () => Prom
       answer("gone", latency(), fail("the connection ended"));
     } else {
       run(arriveMs, true);
-      if (fate === "doubled") run(arriveMs + latency(), false);
+      if (fate === "doubled") run(arriveMs + simulator.between(0, DOUBLE_MS_MAX), false);
     }
   });
 }
