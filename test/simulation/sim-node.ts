@@ -51,7 +51,11 @@ export class SimNode {
   /** It takes clients, and owns what it should. */
   get serves(): boolean {
     return (
-      this.running && this.ready && this.missing === 0 && this.machine.inside(() => this.server?.cluster.ready === true)
+      this.running &&
+      this.ready &&
+      !this.leaving &&
+      this.missing === 0 &&
+      this.machine.inside(() => this.server?.cluster.ready === true)
     );
   }
 
