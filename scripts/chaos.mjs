@@ -24,6 +24,7 @@ const long = {
   AEGIS_CHAOS_ROUNDS: "50",
   AEGIS_ROLLING_ROUNDS: "5",
   AEGIS_FROZEN_MS: "30000",
+  AEGIS_PAUSED_MS: "10000",
   AEGIS_CHAOS_FULL: "1",
 };
 const soak = { AEGIS_SOAK_MINUTES: values.soak, ...(values.write ? { AEGIS_SOAK_WRITE: "1" } : {}) };

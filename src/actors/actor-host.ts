@@ -31,6 +31,8 @@ const DROPPED_AT_ONCE = 128;
 const ROOM_SHARE = 64;
 /** Actors looked at for room before a call is refused. */
 const LOOKS_MAX = 1024;
+/** After a look that found none idle, nobody looks again for so long: each of a storm of calls would. */
+const NO_ROOM_MS = 10;
 
 export class ActorHost implements ActorPort {
   readonly #options: HostOptions;
@@ -38,6 +40,7 @@ export class ActorHost implements ActorPort {
   readonly #live = new LiveActors();
   readonly #pages = new PageTeller();
   #sweep: NodeJS.Timeout | undefined;
+  #noRoomUntilMs = 0;
 
   constructor(options: HostOptions) {
     this.#options = options;
@@ -184,14 +187,19 @@ export class ActorHost implements ActorPort {
       return present.failed ? notApplied() : present;
     }
     const { actorsMax } = this.#options.limits;
-    if (this.#live.size >= actorsMax) {
-      for (const idle of this.#live.longestIdle(Math.ceil(actorsMax / ROOM_SHARE), LOOKS_MAX)) this.#drop(idle);
-      if (this.#live.size >= actorsMax) return refuse("ACTORS_LIMIT");
-    }
+    if (this.#live.size >= actorsMax && !this.#makeRoom(actorsMax)) return refuse("ACTORS_LIMIT");
     const live = new LiveActor(key, this.#options.catalogue[parseActorKey(key).kind]);
     runner.actors.set(key, live);
     this.#live.touch(live);
     return live;
+  }
+
+  #makeRoom(actorsMax: number): boolean {
+    if (performance.now() < this.#noRoomUntilMs) return false;
+    for (const idle of this.#live.longestIdle(Math.ceil(actorsMax / ROOM_SHARE), LOOKS_MAX)) this.#drop(idle);
+    if (this.#live.size < actorsMax) return true;
+    this.#noRoomUntilMs = performance.now() + NO_ROOM_MS;
+    return false;
   }
 
   async #pump(runner: ShardRunner, live: LiveActor): Promise<void> {

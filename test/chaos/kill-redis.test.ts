@@ -16,7 +16,7 @@ interface World {
 }
 
 /** Longer than the server waits for an answer of the store. */
-const pauseMs = 6_000;
+const pauseMs = Number(process.env["AEGIS_PAUSED_MS"] ?? 6_000);
 
 let redis: RedisServer | undefined;
 let server: ServerProcess | undefined;

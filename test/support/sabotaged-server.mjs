@@ -1,7 +1,8 @@
 // The real server with faults switched on by name (AEGIS_TEST_SABOTAGE, names with commas between), for tests that
-// show that they would notice. SIGUSR2 blocks its event loop for AEGIS_TEST_BLOCK_MS. Never part of a build: the command
-// `aegis` can't switch anything on.
+// show that they would notice. SIGUSR2 blocks its event loop for AEGIS_TEST_BLOCK_MS; AEGIS_TEST_STRETCHES=1 has it say
+// for how long it blocked the loop itself. Never part of a build: the command `aegis` can't switch anything on.
 import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { ActorHost } from "../../dist/actors/actor-host.js";
 import { startApp } from "../../dist/app.js";
 import { loadConfig } from "../../dist/load-config.js";
@@ -28,3 +29,16 @@ process.on("SIGTERM", () => {
 process.on("SIGUSR2", () => {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, Number(process.env["AEGIS_TEST_BLOCK_MS"]));
 });
+
+const STRETCH_LOOK_MS = 5;
+const STRETCH_SAID_MS = 20;
+if (process.env["AEGIS_TEST_STRETCHES"] === "1") {
+  // Processor time of this thread, in nanoseconds: what a busy machine does to it does not count.
+  const threadMs = () => Number(readFileSync("/proc/thread-self/schedstat", "latin1").split(" ")[0]) / 1e6;
+  let before = threadMs();
+  setInterval(() => {
+    const now = threadMs();
+    if (now - before > STRETCH_SAID_MS) console.log(`stretch of ${(now - before).toFixed(0)} ms`);
+    before = now;
+  }, STRETCH_LOOK_MS).unref();
+}
