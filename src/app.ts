@@ -136,6 +136,7 @@ function startAdmin(
     host: config.adminHost,
     port: config.adminPort,
     ready: async () => !server.draining && cluster.ready && (await store.healthy()),
+    lineagesChanged: () => cluster.lineagesChanged,
     metrics: telemetry.metrics,
     operator: { isOperator: (token) => matchesKeySecret(token, operatorMac), cluster: cluster.oversight },
   });

@@ -97,6 +97,7 @@ export class Cluster {
   #placement: readonly (string | undefined)[] = [];
   /** This member has once owned all that was placed on it. */
   #joined = false;
+  #lineagesChanged = 0;
 
   // eslint-disable-next-line max-lines-per-function -- the room's one place of wiring
   constructor(options: ClusterOptions) {
@@ -190,7 +191,10 @@ export class Cluster {
       address: () => options.address(),
       stance: (shard, owner) => this.#keeper.stance(shard, owner),
       watermarks: this.#watermarks,
-      lineageChanged: (shard) => events.lineageChanged(shard),
+      lineageChanged: (shard) => {
+        this.#lineagesChanged += 1;
+        events.lineageChanged(shard);
+      },
       retryMinMs: CLAIM_RETRY_MS.min,
       retryMaxMs: CLAIM_RETRY_MS.max,
     });
@@ -233,6 +237,11 @@ export class Cluster {
     if (!this.#membership.trusted) return false;
     this.#joined ||= this.#keeper.complete;
     return this.#joined;
+  }
+
+  /** Shards whose history this node found lost since it started. */
+  get lineagesChanged(): number {
+    return this.#lineagesChanged;
   }
 
   /** Resolves once this node is ready, or after as long as that may take when others are frozen or gone. */

@@ -198,7 +198,7 @@ export class DeliverySubscription {
   checkHead(stream: AttachedStream, lineage: string, head: StreamHead, knownBefore: number): void {
     if (stream.state !== "open") return;
     if (lineage !== stream.lineage) this.end(stream, "LINEAGE_CHANGED");
-    else if (head.last < knownBefore) this.end(stream, "CLOSED");
+    else if (head.last < knownBefore) this.end(stream, "LINEAGE_CHANGED");
     else if (head.last > stream.known) {
       stream.known = head.last;
       if (!stream.reading) this.fallBehind(stream);
@@ -251,8 +251,8 @@ export class DeliverySubscription {
   take(stream: AttachedStream, query: StreamQuery, read: StreamRead): void {
     if (stream.state !== "open") return;
     if (read.lineage !== stream.lineage) return this.end(stream, "LINEAGE_CHANGED");
-    // Within a lineage only a purge takes a stream back behind what was durable.
-    if (read.head.last < query.knownBefore) return this.end(stream, "CLOSED");
+    // What was durable is gone: the store lost it, and whoever owns the stream is about to say so (rule 8).
+    if (read.head.last < query.knownBefore) return this.end(stream, "LINEAGE_CHANGED");
     stream.known = Math.max(stream.known, read.head.last);
     this.#skipTrimmed(stream, read.entries[0]?.offset ?? read.head.first);
     let [count, bytes] = [0, 0];

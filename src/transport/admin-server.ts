@@ -9,6 +9,8 @@ export interface AdminServerOptions {
   readonly port: number;
   /** Whether traffic should be sent here now. */
   ready(): Promise<boolean>;
+  /** Shards whose history this node found lost since it started. */
+  lineagesChanged(): number;
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
   readonly operator: OperatorPagesOptions;
 }
@@ -73,7 +75,7 @@ async function page(options: AdminServerOptions, request: IncomingMessage): Prom
     case "/healthz":
       return text(200, "ok");
     case "/readyz":
-      return (await readyInTime(options)) ? text(200, "ready") : text(503, "not ready");
+      return (await readyInTime(options)) ? text(200, readiness(options.lineagesChanged())) : text(503, "not ready");
     case "/metrics": {
       const { contentType, body } = await options.metrics();
       return { status: 200, type: contentType, body };
@@ -85,6 +87,12 @@ async function page(options: AdminServerOptions, request: IncomingMessage): Prom
 
 function text(status: number, body: string): Page {
   return { status, type: "text/plain; charset=utf-8", body: `${body}\n` };
+}
+
+/** The node serves on after a loss of history, since nobody else could serve better; the probe's text tells of it. */
+function readiness(lineagesChanged: number): string {
+  if (lineagesChanged === 0) return "ready";
+  return `ready; since its start this node found stored history lost: shards with a new lineage: ${lineagesChanged}`;
 }
 
 /** An outage is an answer here: not ready. */

@@ -212,6 +212,7 @@ describe("aegis.yaml for Kubernetes", () => {
       host: "127.0.0.1",
       port: 0,
       ready: () => Promise.resolve(true),
+      lineagesChanged: () => 0,
       metrics: () => Promise.resolve({ contentType: "text/plain", body: "" }),
       operator: { isOperator: () => false, cluster: undefined as never },
     });

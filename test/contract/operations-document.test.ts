@@ -34,6 +34,7 @@ it("names requests that the admin port answers", async () => {
     host: "127.0.0.1",
     port: 0,
     ready: () => Promise.resolve(true),
+    lineagesChanged: () => 0,
     metrics,
     operator: { isOperator: () => false, cluster: undefined as never },
   });

@@ -12,7 +12,7 @@ describe("the admin port", () => {
     await Promise.all(started.splice(0).map((server) => server.close()));
   });
 
-  async function start(ready: () => Promise<boolean>): Promise<string> {
+  async function start(ready: () => Promise<boolean>, lineagesChanged = () => 0): Promise<string> {
     const { metrics } = createTelemetry({ level: "silent", node: "n", version: "0" });
     const cluster: ClusterOversight = {
       nodes: () => Promise.resolve({ answeredBy: "n", shardCount: 1, unowned: 1, nodes: [] }),
@@ -20,7 +20,7 @@ describe("the admin port", () => {
       drain: (nodeId) => Promise.resolve(nodeId === "n" ? "lastNode" : "unknownNode"),
     };
     const operator = { isOperator: (token: string) => token === OPERATOR, cluster };
-    const server = await startAdminServer({ host: "127.0.0.1", port: 0, ready, metrics, operator });
+    const server = await startAdminServer({ host: "127.0.0.1", port: 0, ready, lineagesChanged, metrics, operator });
     started.push(server);
     return `http://127.0.0.1:${String(server.port)}`;
   }
@@ -43,6 +43,18 @@ describe("the admin port", () => {
     expect((await fetch(`${base}/readyz`)).status).toBe(503);
     const hanging = await start(() => new Promise(() => undefined));
     expect((await fetch(`${hanging}/readyz`)).status).toBe(503);
+  });
+
+  it("[F17] serves on after a loss of history, and says so to whoever probes", async () => {
+    let changed = 0;
+    const base = await start(
+      () => Promise.resolve(true),
+      () => changed,
+    );
+    expect(await (await fetch(`${base}/readyz`)).text()).toBe("ready\n");
+    changed = 3;
+    const probe = await fetch(`${base}/readyz`);
+    expect([probe.status, await probe.text()]).toEqual([200, expect.stringMatching(/^ready; .*lost.*: 3\n$/)]);
   });
 
   it("has nothing else", async () => {

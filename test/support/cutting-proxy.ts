@@ -21,7 +21,7 @@ interface Pair {
 
 export class CuttingProxy {
   readonly #server: Server;
-  readonly #target: number;
+  #target: number;
   readonly #pairs = new Set<Pair>();
   #held: (Whose & { readonly directions: readonly Direction[] })[] = [];
   #refused: Whose[] = [];
@@ -82,6 +82,12 @@ export class CuttingProxy {
   /** Connections that stand now are reset; new ones may be made. */
   reset(whose: Whose = {}): void {
     for (const pair of this.#pairs) if (concerns(whose, pair)) this.#end(pair);
+  }
+
+  /** Leads elsewhere from now on; connections that stand are reset. */
+  retarget(port: number): void {
+    this.#target = port;
+    this.reset();
   }
 
   async close(): Promise<void> {
