@@ -11,7 +11,7 @@ import { reliabilityDocument, soakTable } from "../support/soak-document.ts";
 const minutes = Number(process.env["AEGIS_SOAK_MINUTES"] ?? 0.5);
 const page = path.join(import.meta.dirname, "../../docs/RELIABILITY.md");
 /** What the last fault and the judges may take beyond. */
-const restMs = 180_000;
+const restMs = 600_000;
 
 test(
   `[G1] [G2] [G3] [G4] [G5] [G6] [G7] ${String(minutes)} minutes of random faults: nothing is lost, doubled or out of order, and it heals`,

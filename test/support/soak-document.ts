@@ -24,8 +24,7 @@ export function soakTable({ seed, seconds, answered, retryable, unknown, healMs 
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, times]) => {
       const sorted = times.toSorted((a, b) => a - b);
-      const at = (share: number): string =>
-        whole(sorted[Math.min(Math.floor(sorted.length * share), sorted.length - 1)] ?? 0);
+      const at = (share: number): string => whole(sorted[Math.ceil(sorted.length * share) - 1] ?? 0);
       return [name, String(times.length), at(0.5), at(0.99), at(1)];
     });
   return [
