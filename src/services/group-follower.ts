@@ -9,6 +9,8 @@ import { loadPublicGroupWork, type PublicGroup } from "../mls/public-group/publi
 import { encodedTreeSize } from "../mls/ratchet-tree.ts";
 import { finishInSteps } from "../mls/work.ts";
 import { Judge, RULES, type Rule } from "../mls/rules.ts";
+import { isCiphersuite, type Ciphersuite } from "../mls/suites.ts";
+import { TreeHasher } from "../mls/tree/tree-hasher.ts";
 import { decode } from "../protocol/codec.ts";
 import type { Settings } from "../protocol/schemas/application.ts";
 import type { GroupDirectory } from "./group-directory.ts";
@@ -40,6 +42,7 @@ export class GroupFollower {
   readonly #limits: FollowerLimits;
   readonly #kept = new Map<string, Kept>();
   readonly #loading = new Map<string, Promise<PublicGroup>>();
+  readonly #hashers = new Map<Ciphersuite, TreeHasher>();
   #bytes = 0;
 
   constructor(ports: ServicePorts, groups: GroupDirectory, limits: FollowerLimits) {
@@ -124,9 +127,18 @@ export class GroupFollower {
       groupContext: Uint8Array;
       confirmationTag: Uint8Array;
     };
-    const loaded = await finishInSteps(loadPublicGroupWork({ groupContext, confirmationTag, ratchetTree }), pause);
+    const kept = { groupContext, confirmationTag, ratchetTree };
+    const loaded = await finishInSteps(loadPublicGroupWork(kept, this.#hasherOf(context.ciphersuite)), pause);
     if (loaded.kind !== "ok") throw new JournalBroken("a group's snapshot can't be read");
     return this.#replayFrom(applicationId, context, loaded.value, target, settings, snapshot.offset);
+  }
+
+  /** One for all groups of a suite: what it remembers of blank subtrees is the same in each. */
+  #hasherOf(ciphersuite: number): TreeHasher | undefined {
+    if (!isCiphersuite(ciphersuite)) return undefined;
+    const hasher = this.#hashers.get(ciphersuite) ?? new TreeHasher(ciphersuite);
+    this.#hashers.set(ciphersuite, hasher);
+    return hasher;
   }
 
   /** Takes the log's commits from `group`'s epoch to the target's. */
