@@ -51,6 +51,10 @@ interface Seen {
 
 /** Silence counts only while this node looks: a pause of its own is nobody else's. */
 const WATCH_STEPS_MAX = 1.5;
+/** A node that is expelled again within this time of its return stays away longer each time. */
+const CALM_MS = 10_000;
+const AWAY_MIN_MS = 500;
+const AWAY_MAX_MS = 5_000;
 /** Somebody can't be reached: everybody looks more often. */
 const HURRY = 5;
 
@@ -65,6 +69,12 @@ export class Membership {
   #renewedMs = Number.NEGATIVE_INFINITY;
   #watchedMs = 0;
   #trusted = false;
+  /** It was expelled and is not back yet. */
+  #away = false;
+  #awayUntilMs = Number.NEGATIVE_INFINITY;
+  #returnedMs = Number.NEGATIVE_INFINITY;
+  /** Expulsions that followed one another closely. */
+  #expulsions = 0;
   #timer: NodeJS.Timeout | undefined;
   #fence: NodeJS.Timeout | undefined;
   #beating: Promise<void> | undefined;
@@ -172,6 +182,7 @@ export class Membership {
     const { store, address } = this.#options;
     const nodeId = this.#nodeId;
     const sentMs = performance.now();
+    if (sentMs < this.#awayUntilMs) return;
     this.#counter += 1;
     const unreachable = [...this.#unreachable].filter((id) => this.has(id));
     const records = await store.heartbeat({
@@ -185,6 +196,11 @@ export class Membership {
       if (this.#options.selfFenceOff !== true && !this.#stopped) await this.#rejoin();
       return;
     }
+    if (this.#away) {
+      this.#away = false;
+      this.#returnedMs = sentMs;
+      this.#options.events.rejoined(nodeId);
+    }
     this.#renewedMs = sentMs;
     this.#trusted = true;
     if (this.#watch(records)) this.#options.changed();
@@ -197,7 +213,11 @@ export class Membership {
     this.#seen.delete(this.#nodeId);
     this.#nodeId = randomUUID();
     this.#counter = 0;
-    this.#options.events.rejoined(this.#nodeId);
+    const nowMs = performance.now();
+    this.#expulsions = nowMs - this.#returnedMs < CALM_MS ? this.#expulsions + 1 : 0;
+    this.#away = true;
+    this.#awayUntilMs =
+      this.#expulsions === 0 ? nowMs : nowMs + Math.min(AWAY_MIN_MS * 2 ** (this.#expulsions - 1), AWAY_MAX_MS);
     await this.#exchange();
   }
 

@@ -1,0 +1,72 @@
+// Membership against a store in which others strike this node from the record: it comes back, but not at once each time.
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { Membership } from "../../src/cluster/membership.ts";
+import type { NodeRecord } from "../../src/store/store.ts";
+
+const timings = { nodeHeartbeatMs: 1_000, selfFenceMs: 4_000, expelMs: 5_000, refusedExpelMs: 1_500 };
+
+let records: Map<string, NodeRecord>;
+let returned: number[];
+let membership: Membership;
+
+beforeEach(async () => {
+  vi.useFakeTimers();
+  records = new Map();
+  returned = [];
+  membership = new Membership({
+    store: {
+      heartbeat: (node) => {
+        if (node.counter === 1 || records.has(node.nodeId)) records.set(node.nodeId, node);
+        return Promise.resolve([...records.values()]);
+      },
+      readNodes: () => Promise.resolve([...records.values()]),
+      removeNode: (nodeId) => Promise.resolve(void records.delete(nodeId)),
+    },
+    nodeId: "first",
+    address: () => "127.0.0.1:1",
+    timings,
+    alone: false,
+    events: {
+      memberJoined: () => undefined,
+      memberGone: () => undefined,
+      memberReachable: () => undefined,
+      heartbeatFailed: () => undefined,
+      rejoined: () => returned.push(performance.now()),
+    },
+    changed: () => undefined,
+    distrusted: () => undefined,
+  });
+  await membership.start();
+});
+
+afterEach(async () => {
+  await membership.stop();
+  vi.useRealTimers();
+});
+
+/** Strikes the node out and waits until it is back. @returns how long that took, in milliseconds */
+async function expelled(): Promise<number> {
+  const times = returned.length;
+  records.clear();
+  const since = performance.now();
+  while (returned.length === times) await vi.advanceTimersByTimeAsync(100);
+  expect(membership.trusted).toBe(true);
+  expect([...records.keys()]).toEqual([membership.nodeId]);
+  return performance.now() - since;
+}
+
+it("[F05] an expelled node comes back as somebody new, later each time that it is expelled again at once", async () => {
+  const took: number[] = [];
+  for (let time = 0; time < 6; time += 1) took.push(await expelled());
+  expect(membership.nodeId).not.toBe("first");
+  expect(took[0]).toBeLessThanOrEqual(1_100);
+  expect(took[5]).toBeGreaterThanOrEqual(5_000);
+  for (let time = 1; time < took.length; time += 1) expect(took[time]).toBeGreaterThanOrEqual(took[time - 1] as number);
+  expect(Math.max(...took)).toBeLessThanOrEqual(7_100);
+});
+
+it("[F05] after a calm time it comes back at once again", async () => {
+  for (let time = 0; time < 4; time += 1) await expelled();
+  await vi.advanceTimersByTimeAsync(11_000);
+  expect(await expelled()).toBeLessThanOrEqual(1_100);
+});
