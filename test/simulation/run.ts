@@ -33,6 +33,8 @@ export interface RunResult {
   readonly faults: readonly string[];
   /** Equal for equal runs. */
   readonly digest: string;
+  /** Shards that were given a new lineage, as their owners said. */
+  readonly lineageChanges: number;
   readonly operations: number;
   readonly done: number;
   readonly unknown: number;
@@ -86,6 +88,7 @@ async function run(simulator: Simulator, { seed, sabotage = new Set(), profile =
     violations: world.violations,
     faults: plan.done,
     digest: simulator.digest(),
+    lineageChanges: world.lineageChanges,
     operations: operations.length,
     done: operations.filter(({ outcome }) => outcome.kind === "done").length,
     unknown: operations.filter(({ outcome }) => outcome.kind === "unknown").length,

@@ -205,7 +205,10 @@ export class SimNode {
     return {
       batchCommitted: () => undefined,
       shardLost: (shard, cause) => say(`lost shard ${shard}: ${cause}`),
-      lineageChanged: (shard) => say(`lineage of shard ${shard} changed`),
+      lineageChanged: (shard) => {
+        this.#world.lineageChanges += 1;
+        say(`lineage of shard ${shard} changed`);
+      },
       shardClaimed: (shard, fence) => say(`claimed shard ${shard} at ${fence}`),
       shardReleased: (shard) => say(`released shard ${shard}`),
       actorFailed: (kind, cause) => this.#world.bug(`${this.nodeId} ${kind}`, cause),

@@ -42,6 +42,7 @@ export class World {
   };
   /** Promises that were broken on the way. */
   readonly violations: string[] = [];
+  lineageChanges = 0;
   /** Requests that services work on. */
   readonly running = new Set<{ readonly machine: Machine; readonly method: string }>();
 
