@@ -4,12 +4,14 @@ import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, release, totalmem } from "node:os";
 import { withSection, type BenchResult } from "./benchmark-document.ts";
+import { cluster } from "./cluster.ts";
 import { followCommits } from "./follow-commits.ts";
 import { identities } from "./identities.ts";
 
 const BENCHES: Readonly<Record<string, (args: string[]) => Promise<BenchResult>>> = {
   identities,
   "follow-commits": followCommits,
+  cluster,
 };
 const DOCUMENT = "docs/BENCHMARKS.md";
 

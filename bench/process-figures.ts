@@ -2,18 +2,15 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 
-/** Linux counts in these whatever its own clock does (USER_HZ). */
-const TICKS_PER_SECOND = 100;
 const PAGE_BYTES = 4096;
 const BLOCK_BYTES = 512;
 
-/** User and system time of all its threads, microseconds. */
+/** User and system time of all its threads that live, microseconds. */
 export function cpuMicrosOf(pid: number): number {
-  const stat = readFileSync(`/proc/${String(pid)}/stat`, "utf8");
-  // The command's name, in parentheses, may hold spaces.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const ticks = Number(fields[11]) + Number(fields[12]);
-  return (ticks * 1_000_000) / TICKS_PER_SECOND;
+  const threads = `/proc/${String(pid)}/task`;
+  const nanos = (thread: string): number =>
+    Number(readFileSync(`${threads}/${thread}/schedstat`, "utf8").split(" ")[0]);
+  return readdirSync(threads).reduce((sum, thread) => sum + nanos(thread), 0) / 1000;
 }
 
 export function residentBytesOf(pid: number): number {

@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import type { openStore } from "../src/store/open-store.ts";
+import type { Store } from "../src/store/store.ts";
 
 export interface Floor {
   readonly commitsPerSecond: number;
@@ -17,10 +18,14 @@ async function built(): Promise<{ readonly openStore: typeof openStore }> {
   return (await import(new URL("../store/open-store.js", client).href)) as { openStore: typeof openStore };
 }
 
+/** The store as the built server opens it. */
+export async function openBuiltStore(...[url, options]: Parameters<typeof openStore>): Promise<Store> {
+  return (await built()).openStore(url, options);
+}
+
 /** @param storeUrl of an empty store */
 export async function measureStore(storeUrl: string, shards: number, forMs: number): Promise<Floor> {
-  const { openStore: open } = await built();
-  const store = await open(storeUrl, { durability: "fsync", shardCount: shards, prefix: "floor" });
+  const store = await openBuiltStore(storeUrl, { durability: "fsync", shardCount: shards, prefix: "floor" });
   const bytes = randomBytes(SNAPSHOT_BYTES);
   let commits = 0;
   const began = performance.now();

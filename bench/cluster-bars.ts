@@ -1,0 +1,80 @@
+// What the run on many nodes is held against. Every bar is told, held or not.
+import { KINDS, type Cost, type Kind } from "./cluster-world.ts";
+import type { ClusterFigures } from "./cluster-section.ts";
+import type { MixFigures } from "./mix-run.ts";
+
+export interface Bar {
+  readonly what: string;
+  readonly held: boolean;
+}
+
+const FORWARDED_TIMES_MAX = 2.5;
+const MODEL_SHARE = 0.15;
+const FLOOR_SHARE = 0.6;
+const HEAL_MEDIAN_MS = 2000;
+const HEAL_MAX_MS = 6000;
+const MOVED_MS = 3000;
+
+export function totalMicros({ nodeMicros, redisMicros }: Pick<Cost, "nodeMicros" | "redisMicros">): number {
+  return nodeMicros + redisMicros;
+}
+
+/** What it costs more, nodes and Redis together, to send one call of that kind to the owner over a link. */
+export function forwardingMicros(kind: Kind, { costs }: MixFigures): number {
+  const { local, forwarded } = costs[kind];
+  if (local !== undefined && forwarded !== undefined) {
+    return (totalMicros(forwarded) - totalMicros(local)) / (forwarded.forwards - local.forwards);
+  }
+  // Of a kind that can't be aimed: as the others on average.
+  const others = KINDS.filter((other) => costs[other].forwarded !== undefined);
+  return others.reduce((sum, other) => sum + forwardingMicros(other, { costs } as MixFigures), 0) / others.length;
+}
+
+/** The cost on one node + calls forwarded × what forwarding one costs. Undefined: there is nothing to hold against. */
+export function modelMicros(kind: Kind, one: MixFigures, mix: readonly MixFigures[]): number | undefined {
+  const alone = mix.find(({ nodes }) => nodes === 1)?.costs[kind].any;
+  const { any } = one.costs[kind];
+  if (alone === undefined || any === undefined || one.nodes === 1) return undefined;
+  return totalMicros(alone) + any.forwards * forwardingMicros(kind, one);
+}
+
+export function clusterBars({ mix, batches, heal, moves }: ClusterFigures): Bar[] {
+  const many = mix.filter(({ nodes }) => nodes > 1);
+  const isWithinModel = (one: MixFigures, kind: Kind): boolean => {
+    const model = modelMicros(kind, one, mix);
+    const { any } = one.costs[kind];
+    return model === undefined || any === undefined || Math.abs(totalMicros(any) / model - 1) <= MODEL_SHARE;
+  };
+  const isCheap = ({ costs }: MixFigures, kind: Kind): boolean => {
+    const { local, forwarded } = costs[kind];
+    if (local === undefined || forwarded === undefined) return true;
+    return forwarded.nodeMicros <= FORWARDED_TIMES_MAX * local.nodeMicros;
+  };
+  const healedMs = heal?.healedMs ?? [];
+  const median = healedMs[Math.floor((healedMs.length - 1) / 2)] ?? 0;
+  const bars = [
+    {
+      what: `a call that is forwarded costs the nodes at most ${String(FORWARDED_TIMES_MAX)} times one at its owner`,
+      held: many.every((one) => KINDS.every((kind) => isCheap(one, kind))),
+    },
+    ...many.map((one) => ({
+      what: `on ${String(one.nodes)} nodes each kind costs within 15 % of its cost on one + calls forwarded × forwarding`,
+      held: KINDS.every((kind) => isWithinModel(one, kind)),
+    })),
+    ...batches.map(({ inFlight, callsPerSecond, floorCallsPerSecond }) => ({
+      what: `at ${inFlight.toLocaleString("en-US")} in flight one node answers at least ${String(FLOOR_SHARE)} of the floor`,
+      held: callsPerSecond >= FLOOR_SHARE * floorCallsPerSecond,
+    })),
+  ];
+  if (heal !== undefined) {
+    bars.push({
+      what: `a killed node's shards are served again within 2 s (median) and 6 s (longest of ${String(healedMs.length)})`,
+      held: median <= HEAL_MEDIAN_MS && (healedMs.at(-1) ?? 0) <= HEAL_MAX_MS,
+    });
+  }
+  bars.push({
+    what: "about 256 shards move within 3 s, by a drain and by a join",
+    held: Math.max(moves.drain.ms, moves.join.ms) <= MOVED_MS,
+  });
+  return bars;
+}

@@ -1,0 +1,152 @@
+// The section of docs/BENCHMARKS.md about many nodes, from one run's figures.
+import type { BatchFigures } from "./batch-run.ts";
+import type { Bar } from "./cluster-bars.ts";
+import { forwardingMicros, modelMicros, totalMicros } from "./cluster-bars.ts";
+import { KINDS, type Cost, type Kind, type Way } from "./cluster-world.ts";
+import type { HealFigures, Move } from "./heal-run.ts";
+import type { MixFigures } from "./mix-run.ts";
+
+export interface ClusterFigures {
+  readonly inFlight: number;
+  readonly mix: readonly MixFigures[];
+  readonly batches: readonly BatchFigures[];
+  readonly heal: HealFigures | undefined;
+  readonly moves: { readonly drain: Move; readonly join: Move };
+  /** Redis's memory for each: a group as founded, with a client and its pool beside it; a message kept. */
+  readonly laneBytes: number;
+  readonly messageBytes: number;
+}
+
+export function clusterSection(figures: ClusterFigures, bars: readonly Bar[]): string {
+  const { inFlight, mix, batches, heal, moves } = figures;
+  return `Calls over the wire through the SDK, ${whole(inFlight)} in flight for each node, each on a group or pool of its own, Redis with
+\`appendfsync always\`. The deployments of one, two and three nodes ran beside one another and were measured in turns; each
+figure is the median of the rounds. \`group.send\` is of a message of 150 bytes, \`group.commit\` of one as small in
+\`ordering\` tracking, \`keyPool.claim\` of one one-time package, \`identity.create\` without tags.
+
+Processor time of all nodes together + of redis-server, µs a call; each session's calls go to its node, as behind a balancer:
+
+${mixTable(mix)}
+
+The same calls sent to the node that owns the group or pool, and to one that does not (the owner's part included).
+The ratio is of the nodes' time.
+
+${wayTable(mix)}
+
+Redis, for one call on one node: bytes that came in, that went out, and that its append-only file grew by.
+
+${bytesTable(mix)}
+
+Without any call: ${mix.map((one) => `${String(one.nodes)} node${one.nodes > 1 ? "s" : ""}: ${whole(one.idleNodeMicros)} µs a second each, redis-server ${whole(one.idleRedisMicros)}`).join("; ")}.
+Redis's memory: ${whole(figures.laneBytes)} bytes for a group of one member with a client and its empty pool beside it;
+${whole(figures.messageBytes)} bytes for a message while its log entry and its remembered result are kept.
+
+\`group.send\` on one node, and the floor: batches of the same mean number of messages sent straight to the same Redis
+by the store's driver, one after another on as many shards as keep that many messages waiting.
+
+${batchTable(batches)}
+
+${healText(heal)}
+Shards that moved: ${whole(moves.drain.shards)} from a node that was drained, in ${seconds(moves.drain.ms)} from the command until
+the other owned all; ${whole(moves.join.shards)} to one that joined, in ${seconds(moves.join.ms)} from when it was seen until it owned all of its own.
+
+${bars.map(({ what, held }) => `- ${held ? "Held" : "Missed"}: ${what}.`).join("\n")}
+`;
+}
+
+function mixTable(mix: readonly MixFigures[]): string {
+  const head = mix.map(
+    ({ nodes }) => `${String(nodes)} node${nodes > 1 ? "s" : ""} | forwarded a call | against the model`,
+  );
+  return [
+    `| | ${head.join(" | ")} |`,
+    `|---|${mix.map(() => "---:|---:|---:|").join("")}`,
+    ...KINDS.map((kind) => `| \`${kind}\` | ${mix.map((one) => mixCells(kind, one, mix)).join(" | ")} |`),
+  ].join("\n");
+}
+
+function mixCells(kind: Kind, one: MixFigures, mix: readonly MixFigures[]): string {
+  const cost = costOf(one, kind, "any");
+  const model = modelMicros(kind, one, mix);
+  const against = model === undefined ? "—" : `${(totalMicros(cost) / model).toFixed(2)} ×`;
+  return `${both(cost)} | ${cost.forwards.toFixed(2)} | ${against}`;
+}
+
+function wayTable(mix: readonly MixFigures[]): string {
+  const rows = mix
+    .filter(({ nodes }) => nodes > 1)
+    .flatMap((one) =>
+      KINDS.flatMap((kind) => {
+        const { local, forwarded } = one.costs[kind];
+        if (local === undefined || forwarded === undefined) return [];
+        const ratio = (forwarded.nodeMicros / local.nodeMicros).toFixed(2);
+        return [
+          `| \`${kind}\`, ${String(one.nodes)} nodes | ${both(local)} | ${both(forwarded)} | ${ratio} × | ${whole(forwardingMicros(kind, one))} |`,
+        ];
+      }),
+    );
+  return [
+    "| | at its owner | elsewhere | ratio | forwarding one call, µs |",
+    "|---|---:|---:|---:|---:|",
+    ...rows,
+  ].join("\n");
+}
+
+function bytesTable(mix: readonly MixFigures[]): string {
+  const [one] = mix;
+  if (one === undefined) return "";
+  const row = (kind: Kind): string => {
+    const { redisBytesIn, redisBytesOut, diskBytes } = costOf(one, kind, "any");
+    return `| \`${kind}\` | ${whole(redisBytesIn)} | ${whole(redisBytesOut)} | ${whole(diskBytes)} |`;
+  };
+  return ["| bytes | in | out | file |", "|---|---:|---:|---:|", ...KINDS.map(row)].join("\n");
+}
+
+function batchTable(batches: readonly BatchFigures[]): string {
+  const rows: [string, (figures: BatchFigures) => string][] = [
+    ["messages a second", ({ callsPerSecond }) => whole(callsPerSecond)],
+    ["µs a message, node + redis-server", ({ cost }) => both(cost)],
+    ["messages a batch", ({ answersABatch }) => answersABatch.toFixed(2)],
+    ["operations a batch", ({ operationsABatch }) => operationsABatch.toFixed(2)],
+    ["from a batch's first turn until it is sent, ms", ({ waitMs }) => waitMs.toFixed(2)],
+    ["floor: messages a second", ({ floorCallsPerSecond }) => whole(floorCallsPerSecond)],
+    ["floor: µs of redis-server a message", ({ floorRedisMicros }) => whole(floorRedisMicros)],
+    ["against the floor, messages a second", (one) => (one.callsPerSecond / one.floorCallsPerSecond).toFixed(2)],
+    [
+      "against the floor, redis-server's time",
+      (one) => `${(one.cost.redisMicros / one.floorRedisMicros).toFixed(2)} ×`,
+    ],
+  ];
+  return [
+    `| in flight | ${batches.map(({ inFlight }) => whole(inFlight)).join(" | ")} |`,
+    `|---|${batches.map(() => "---:|").join("")}`,
+    ...rows.map(([name, cell]) => `| ${name} | ${batches.map(cell).join(" | ")} |`),
+  ].join("\n");
+}
+
+function healText(heal: HealFigures | undefined): string {
+  if (heal === undefined) return "";
+  const { healedMs, nodes } = heal;
+  const at = (share: number): string => seconds(healedMs[Math.floor((healedMs.length - 1) * share)] as number);
+  return `One of ${String(nodes)} nodes killed (kill -9), ${String(healedMs.length)} times, until every shard was owned by another and a message to a
+group of the dead node, sent to another at the moment of the kill, was answered: median ${at(0.5)}, longest ${at(1)}.
+`;
+}
+
+export function costOf(one: MixFigures, kind: Kind, way: Way): Cost {
+  const cost = one.costs[kind][way];
+  if (cost === undefined) throw new Error(`${kind} was not measured ${way}`);
+  return cost;
+}
+
+function both({ nodeMicros, redisMicros }: Cost): string {
+  return `${whole(nodeMicros)} + ${whole(redisMicros)}`;
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(2)} s`;
+}
+
+function whole(figure: number): string {
+  return Math.round(figure).toLocaleString("en-US");
+}

@@ -1,0 +1,76 @@
+// The mix of calls on one, two and three nodes: what each kind costs wherever the balancer sends it, at its owner, and
+// at another node. The deployments stand beside one another and are measured in turns, so that a machine that slows
+// down slows all of them down.
+import { KINDS, type ClusterWorld, type Cost, type Kind, type Way } from "./cluster-world.ts";
+
+export type Costs = Readonly<Record<Kind, Partial<Record<Way, Cost>>>>;
+
+export interface MixFigures {
+  readonly nodes: number;
+  readonly costs: Costs;
+  /** Processor time without any call, microseconds a second: of one node, and of Redis. */
+  readonly idleNodeMicros: number;
+  readonly idleRedisMicros: number;
+}
+
+export interface MixOptions {
+  /** Calls of each kind and way, for each node of a deployment. */
+  readonly count: number;
+  /** For each node. */
+  readonly inFlight: number;
+  readonly rounds: number;
+}
+
+const IDLE_MS = 3000;
+
+export async function runMix(worlds: readonly ClusterWorld[], options: MixOptions): Promise<MixFigures[]> {
+  const { count, inFlight, rounds } = options;
+  const steps = Math.max(1, Math.round(count / rounds / inFlight));
+  const taken = worlds.map(() => new Map<string, Cost[]>());
+  const idle: Cost[] = [];
+  for (const world of worlds) idle.push(await idleOf(world));
+  // The first round compiles the code and does not count.
+  for (let round = 0; round <= rounds; round += 1) {
+    for (const [n, world] of worlds.entries()) {
+      for (const kind of KINDS) {
+        for (const way of waysOf(kind, world.nodes)) {
+          const cost = await world.measure(kind, way, inFlight * world.nodes, steps);
+          const costs = taken[n] as Map<string, Cost[]>;
+          if (round > 0) costs.set(`${kind} ${way}`, [...(costs.get(`${kind} ${way}`) ?? []), cost]);
+        }
+      }
+    }
+  }
+  return worlds.map((world, n) => ({
+    nodes: world.nodes,
+    costs: costsOf(taken[n] as Map<string, Cost[]>, world.nodes),
+    idleNodeMicros: (idle[n] as Cost).nodeMicros / world.nodes,
+    idleRedisMicros: (idle[n] as Cost).redisMicros,
+  }));
+}
+
+/** A new identity's actors are where their names put them: nobody can aim at their owner. */
+function waysOf(kind: Kind, nodes: number): readonly Way[] {
+  return nodes === 1 || kind === "identity.create" ? ["any"] : ["any", "local", "forwarded"];
+}
+
+function costsOf(taken: ReadonlyMap<string, readonly Cost[]>, nodes: number): Costs {
+  const entries = KINDS.map((kind) => [
+    kind,
+    Object.fromEntries(waysOf(kind, nodes).map((way) => [way, middle(taken.get(`${kind} ${way}`) ?? [])])),
+  ]);
+  return Object.fromEntries(entries) as Costs;
+}
+
+/** Of each figure the median. */
+function middle(costs: readonly Cost[]): Cost {
+  const names = Object.keys(costs[0] as Cost) as (keyof Cost)[];
+  const median = (name: keyof Cost): number =>
+    costs.map((cost) => cost[name]).sort((a, b) => a - b)[Math.floor(costs.length / 2)] as number;
+  return Object.fromEntries(names.map((name) => [name, median(name)])) as unknown as Cost;
+}
+
+async function idleOf(world: ClusterWorld): Promise<Cost> {
+  const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, IDLE_MS));
+  return world.measured(IDLE_MS / 1000, pause);
+}
