@@ -57,7 +57,7 @@ export async function startApp(options: AppOptions): Promise<App> {
 }
 
 function openConfigured({ config, secrets, telemetry, sabotage }: AppOptions): Promise<Store> {
-  const { store, durability, shards, prefix, assumeDurability, redisCaFile, limits } = config;
+  const { store, durability, shards, prefix, assumeDurability, redisCaFile, sentinelPassword, limits } = config;
   return openStore(store.kind === "lmdb" ? `lmdb:${store.path}` : store.url, {
     durability,
     shardCount: shards,
@@ -66,6 +66,7 @@ function openConfigured({ config, secrets, telemetry, sabotage }: AppOptions): P
     assumeDurability: assumeDurability === "yes",
     commandTimeoutMs: limits.storeTimeoutMs,
     onEvent: telemetry.storeEvent,
+    ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
     ...(redisCaFile === undefined ? {} : { tlsCa: readFileSync(redisCaFile, "utf8") }),
     ...(sabotage === undefined ? {} : { sabotage: sabotage as SabotageSwitches }),
   });

@@ -16,6 +16,8 @@ export interface OpenStoreOptions {
   readonly assumeDurability?: boolean;
   /** Redis: PEM of the certificate authority of a rediss:// server. */
   readonly tlsCa?: string;
+  /** Redis: what the sentinels themselves ask for, if anything. */
+  readonly sentinelPassword?: string;
   /** Redis: how long a command may take. */
   readonly commandTimeoutMs?: number;
   readonly onEvent?: (event: StoreEvent) => void;
@@ -23,7 +25,7 @@ export interface OpenStoreOptions {
   readonly sabotage?: SabotageSwitches;
 }
 
-/** @param storeUrl `lmdb:PATH`, `redis://…` or `rediss://…` @throws StoreRefused, StoreUnavailable */
+/** @param storeUrl `lmdb:PATH`, `redis[s]://…` or `redis[s]+sentinel://…` @throws StoreRefused, StoreUnavailable */
 export function openStore(storeUrl: string, options: OpenStoreOptions): Promise<Store> {
   if (storeUrl.startsWith("lmdb:")) {
     const { durability, shardCount, deployment, sabotage } = options;
@@ -35,6 +37,6 @@ export function openStore(storeUrl: string, options: OpenStoreOptions): Promise<
       ...(sabotage === undefined ? {} : { sabotage }),
     });
   }
-  if (/^rediss?:/.test(storeUrl)) return openRedisStore({ ...options, url: storeUrl });
-  throw new StoreRefused("the store's URL must begin with lmdb:, redis:// or rediss://");
+  if (/^rediss?(\+sentinel)?:/.test(storeUrl)) return openRedisStore({ ...options, url: storeUrl });
+  throw new StoreRefused("the store's URL must begin with lmdb:, redis[s]:// or redis[s]+sentinel://");
 }

@@ -59,6 +59,19 @@ test("[G3] a replica is refused", async () => {
   await expect(open(redis.url)).rejects.toThrow("it is a replica");
 });
 
+test("[G3] a primary that has become a replica is left at its first refusal, and taken back as a primary", async () => {
+  const redis = await redisFor();
+  const events: StoreEvent[] = [];
+  const store = await open(redis.url, { onEvent: (event) => events.push(event) });
+  const owner = await Owner.of(store, 0);
+  await redisCommand(redis.port, ["REPLICAOF", "127.0.0.1", "1"]);
+  await assert.rejects(owner.commit(), StoreUnavailable);
+  await expect.poll(() => events.at(-1), { timeout: 10_000 }).toMatchObject({ kind: "refused" });
+  await redisCommand(redis.port, ["REPLICAOF", "NO", "ONE"]);
+  await expect.poll(() => store.healthy(), { timeout: 10_000 }).toBe(true);
+  await owner.apply();
+});
+
 test("[G3] where the configuration can't be read the operator must declare it", async () => {
   const redis = await redisFor();
   await redisCommand(redis.port, ["ACL", "SETUSER", "app", "on", ">s3cret", "~*", "&*", "+@all", "-config"]);

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "./free-port.ts";
@@ -84,10 +84,18 @@ async function launch(dir: string, port: number, options: RedisServerOptions): P
     daemonize: "no",
   };
   const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+  return launchRedis(port, [...args, ...(options.args ?? [])], options.wrapper);
+}
+
+/** Starts redis-server with these words, and resolves when it answers on the port. */
+export async function launchRedis(
+  port: number,
+  args: readonly string[],
+  wrapper: readonly string[] = [],
+): Promise<ChildProcess> {
   // The kernel ends it with us even where our own handlers do not run: after a kill -9 of the test.
   const bound = process.platform === "linux" ? ["setpriv", "--pdeathsig", "KILL"] : [];
-  const words = [...bound, ...(options.wrapper ?? []), "redis-server", ...args, ...(options.args ?? [])];
-  const [command, ...rest] = words as [string, ...string[]];
+  const [command, ...rest] = [...bound, ...wrapper, "redis-server", ...args] as [string, ...string[]];
   const child = spawn(command, rest, { stdio: "ignore" });
   const reap = (): void => {
     child.kill("SIGKILL");
@@ -126,12 +134,20 @@ function pings(port: number): Promise<boolean> {
 }
 
 /** One command over a connection of its own; answers what Redis said, in its protocol's text. */
-export async function redisCommand(port: number, words: readonly string[]): Promise<string> {
+export async function redisCommand(port: number, words: readonly string[], password?: string): Promise<string> {
   const socket = connect(port, "127.0.0.1");
+  try {
+    if (password !== undefined) await exchange(socket, ["AUTH", password]);
+    return await exchange(socket, words);
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function exchange(socket: Socket, words: readonly string[]): Promise<string> {
   const request = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join("");
   socket.write(`*${words.length}\r\n${request}`);
   const [answer] = (await once(socket, "data")) as [Buffer];
-  socket.destroy();
   const text = answer.toString();
   if (text.startsWith("-")) throw new Error(text.trim());
   return text;

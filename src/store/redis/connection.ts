@@ -1,20 +1,17 @@
-// The one place that speaks to ioredis: one connection, scripts by name, errors without payload.
+// The one place that sends commands through ioredis: one connection, scripts by name, errors without payload.
 // Must never send a command twice or queue one while the connection is down (GUARANTEES rule 2).
 import { Redis } from "ioredis";
 import { StoreRefused, StoreUnavailable } from "../store.ts";
-import type { RedisAddress } from "./redis-url.ts";
+import { clientOptions, type ClientDemand, sentinelOptions } from "./client-options.ts";
+import { PrimaryWatch } from "./primary-watch.ts";
 import type { ScriptName } from "./scripts.ts";
 
 /** What Redis answers, in binary. */
 export type Reply = Buffer | number | null | Reply[];
 export type Argument = string | number | Uint8Array;
 
-export interface ConnectionOptions {
-  readonly address: RedisAddress;
-  readonly tlsCa: string | undefined;
+export interface ConnectionOptions extends ClientDemand {
   readonly scripts: ReadonlyMap<ScriptName, string>;
-  readonly commandTimeoutMs: number;
-  readonly connectTimeoutMs: number;
   /** Commands sent and not yet answered; more are turned away. */
   readonly inFlightMax: number;
   /** Runs on every new connection before anyone else may use it. Throws StoreRefused to keep it shut. */
@@ -41,38 +38,23 @@ export class RedisConnection {
   #lastError = "connection closed";
   #inFlight = 0;
   #corked = false;
+  readonly #watch: PrimaryWatch | undefined;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
-    const { address } = options;
-    this.#redis = new Redis({
-      host: address.host,
-      port: address.port,
-      db: address.db,
-      ...(address.username === undefined ? {} : { username: address.username }),
-      ...(address.password === undefined ? {} : { password: address.password }),
-      ...(address.tls
-        ? { tls: { servername: address.host, ...(options.tlsCa === undefined ? {} : { ca: options.tlsCa }) } }
-        : {}),
-      protocol: 2,
-      disableClientInfo: true,
-      lazyConnect: true,
-      enableOfflineQueue: false,
-      autoResendUnfulfilledCommands: false,
-      maxRetriesPerRequest: 0,
-      connectTimeout: options.connectTimeoutMs,
-      commandTimeout: options.commandTimeoutMs,
-      // A peer that vanished without a word: nothing came although an answer is due.
-      socketTimeout: options.commandTimeoutMs * 2,
-      retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 5), 1000),
-    });
+    this.#redis = new Redis(clientOptions(options));
     for (const [name, lua] of options.scripts) this.#redis.defineCommand(commandName(name), { lua });
     this.#commands = this.#redis as unknown as Record<string, Command | undefined>;
     this.#redis.on("ready", () => this.#admit());
     this.#redis.on("close", () => this.#setState({ kind: "down", reason: this.#lastError }));
     this.#redis.on("error", (error: Error) => {
+      // Says nothing that the sentinel's own error did not say better.
+      if (!error.message.startsWith("All sentinels are unreachable")) this.#lastError = reasonOf(error);
+    });
+    this.#redis.on("sentinelError", (error: Error) => {
       this.#lastError = reasonOf(error);
     });
+    this.#watch = watchFor(options, () => this.#stream()?.destroy());
   }
 
   get state(): ConnectionState {
@@ -124,6 +106,7 @@ export class RedisConnection {
   /** What is still unanswered fails with StoreUnavailable. */
   async close(): Promise<void> {
     clearTimeout(this.#admission);
+    this.#watch?.close();
     const { status } = this.#redis;
     // Between two attempts there is no socket whose end could be waited for.
     const ended =
@@ -199,6 +182,11 @@ export class RedisConnection {
     this.#opening?.(state);
     if (before.kind !== state.kind) this.#options.onState(state);
   }
+}
+
+function watchFor(options: ConnectionOptions, moved: () => void): PrimaryWatch | undefined {
+  const { route } = options.address;
+  return route.kind === "sentinel" ? new PrimaryWatch(route, sentinelOptions(options), moved) : undefined;
 }
 
 /** ioredis sends any other byte array as its decimal text. */

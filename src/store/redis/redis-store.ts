@@ -38,7 +38,7 @@ import * as replies from "./replies.ts";
 import { loadScripts } from "./scripts.ts";
 
 export interface RedisStoreOptions {
-  /** `redis[s]://[user[:password]@]host[:port][/db]` */
+  /** `redis[s]://[user[:password]@]host[:port][/db]`, or the sentinels and the primary's name with them. */
   readonly url: string;
   /** Goes in front of every key: `[A-Za-z0-9:_.-]`, 1–64 characters. */
   readonly prefix: string;
@@ -51,6 +51,8 @@ export interface RedisStoreOptions {
   readonly assumeDurability?: boolean;
   /** PEM of the certificate authority of a rediss:// server; the system's when absent. */
   readonly tlsCa?: string;
+  /** What the sentinels themselves ask for, if anything. */
+  readonly sentinelPassword?: string;
   /** Default 3,000. */
   readonly commandTimeoutMs?: number;
   /** Default 5,000; also how long the first open may take. */
@@ -76,6 +78,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
   const connection = new RedisConnection({
     address: parseRedisUrl(options.url),
     tlsCa: options.tlsCa,
+    sentinelPassword: options.sentinelPassword,
     scripts: loadScripts(sabotage),
     commandTimeoutMs: options.commandTimeoutMs ?? 3000,
     connectTimeoutMs: options.connectTimeoutMs ?? 5000,

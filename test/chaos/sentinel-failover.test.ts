@@ -1,0 +1,128 @@
+// The store on a primary that Sentinel knows: a failover is found, every promoted server is judged like the first, and
+// what is wrong with the sentinels is said.
+import assert from "node:assert/strict";
+import { afterEach, expect, test } from "vitest";
+import { openRedisStore, type RedisStoreOptions } from "../../src/store/redis/redis-store.ts";
+import { type Store, StoreRefused, StoreUnavailable } from "../../src/store/store.ts";
+import type { StoreEvent } from "../../src/store/store-event.ts";
+import { bytes, Owner, text } from "../contract/store-case.ts";
+import { freePort } from "../support/free-port.ts";
+import { redisCommand } from "../support/redis-server.ts";
+import { SentinelDeployment, type SentinelOptions } from "../support/sentinel-deployment.ts";
+
+const cleanups: (() => Promise<void>)[] = [];
+const actor = "app/group/1";
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+async function deploymentFor(options?: SentinelOptions): Promise<SentinelDeployment> {
+  const deployment = await SentinelDeployment.start(options);
+  cleanups.push(() => deployment.stop());
+  return deployment;
+}
+
+async function open(url: string, options: Partial<RedisStoreOptions> = {}): Promise<Store> {
+  const fixed = { prefix: "failover", durability: "fsync", shardCount: 8, connectTimeoutMs: 2000 } as const;
+  const store = await openRedisStore({ url, ...fixed, ...options });
+  cleanups.push(() => store.close());
+  return store;
+}
+
+async function snapshot(store: Store): Promise<string | undefined> {
+  return text((await store.readSnapshots([{ shard: 0, actor }]))[0]);
+}
+
+test.each([
+  { end: "is killed", kill: true },
+  { end: "hangs", kill: false },
+])(
+  "the primary $end: the promoted one is found, with what was replicated, and the old one is let be",
+  async ({ kill }) => {
+    const deployment = await deploymentFor();
+    const events: StoreEvent[] = [];
+    // So long that whoever waits for an answer of the old primary is found out.
+    const store = await open(deployment.url, { commandTimeoutMs: 60_000, onEvent: (event) => events.push(event) });
+    const owner = await Owner.of(store, 0);
+    await owner.apply({ op: "putSnapshot", actor, bytes: bytes("before") });
+    await redisCommand(deployment.primary.port, ["WAIT", "1", "10000"]);
+    const old = deployment.primary;
+    if (kill) await old.kill9();
+    else old.pause();
+    await deployment.promoted();
+    await expect.poll(() => events.at(-1)?.kind === "up" && events.length > 1, { timeout: 20_000 }).toBe(true);
+    expect(await snapshot(store)).toBe("before");
+    await owner.apply({ op: "putSnapshot", actor, bytes: bytes("after") });
+
+    if (kill) await old.restart();
+    else old.resume();
+    // The sentinels make the old one a replica of the new one.
+    await expect
+      .poll(() => redisCommand(old.port, ["INFO", "replication"]), { timeout: 30_000 })
+      .toContain("master_link_status:up");
+    await owner.apply({ op: "putSnapshot", actor, bytes: bytes("and on") });
+    expect(await snapshot(store)).toBe("and on");
+    assert.deepEqual(
+      events.map(({ kind }) => kind),
+      ["up", "down", "up"],
+    );
+  },
+);
+
+test("[G3] a promoted server that can't keep the level is refused until it is set right", async () => {
+  const deployment = await deploymentFor();
+  await redisCommand(deployment.replica.port, ["CONFIG", "SET", "appendfsync", "everysec"]);
+  const events: StoreEvent[] = [];
+  const store = await open(deployment.url, { onEvent: (event) => events.push(event) });
+  const owner = await Owner.of(store, 0);
+  await deployment.failover();
+  await expect
+    .poll(() => events.at(-1), { timeout: 20_000 })
+    .toMatchObject({
+      kind: "refused",
+      reason: expect.stringContaining("set appendfsync to always") as string,
+    });
+  await assert.rejects(owner.commit(), StoreUnavailable);
+  await redisCommand(deployment.replica.port, ["CONFIG", "SET", "appendfsync", "always"]);
+  await expect.poll(() => store.healthy(), { timeout: 10_000 }).toBe(true);
+  await owner.apply();
+});
+
+test("[F16] an empty server that is promoted is told as lost history", async () => {
+  const deployment = await deploymentFor();
+  const events: StoreEvent[] = [];
+  await deployment.stopReplicating();
+  const store = await open(deployment.url, { onEvent: (event) => events.push(event) });
+  const { deploymentId } = store;
+  await Owner.of(store, 0);
+  await deployment.primary.kill9();
+  await deployment.promoted();
+  await expect.poll(() => events.map(({ kind }) => kind), { timeout: 20_000 }).toContain("historyLost");
+  await expect.poll(() => store.healthy(), { timeout: 10_000 }).toBe(true);
+  expect(store.deploymentId).toBe(deploymentId);
+  expect(await store.readOwner(0)).toBe(undefined);
+});
+
+test("[G10] sentinels that are away, want another password or know no such primary are told, and no password is", async () => {
+  const password = "s3cret-of-sentinels";
+  const deployment = await deploymentFor({ password });
+  const { ports } = deployment;
+  const dead = await freePort();
+  const refusals = [
+    [deployment.url, undefined, /NOAUTH/],
+    [deployment.url, "s3cret-but-wrong", /WRONGPASS/],
+    [deployment.urlFor(ports, "other"), password, /No such master with that name/],
+    [deployment.urlFor([dead]), password, /failed to connect to sentinel/],
+  ] as const;
+  for (const [url, sentinelPassword, reason] of refusals) {
+    const refusal = await open(url, sentinelPassword && { sentinelPassword }).catch((error: unknown) => error);
+    assert.ok(refusal instanceof StoreRefused || refusal instanceof StoreUnavailable);
+    expect(refusal.message).toMatch(reason);
+    expect(`${String(refusal.stack)} ${JSON.stringify(refusal)}`).not.toMatch(/s3cret/);
+  }
+  const store = await open(deployment.urlFor([dead, ports[2] ?? 0]), { sentinelPassword: password });
+  await Owner.of(store, 0);
+  await deployment.failover();
+  await expect.poll(() => store.healthy(), { timeout: 20_000 }).toBe(true);
+});
