@@ -1,4 +1,4 @@
-// A lagging replica is promoted in the place of the primary that went (as Sentinel would, behind one address): what was
+// A lagging replica is promoted in the place of the primary that went, behind one address or by Sentinel: what was
 // acknowledged since is gone. No node may go on as if nothing had happened (rule 8).
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -6,33 +6,74 @@ import { AegisError, connect, type AegisClient } from "../../src/client/client.t
 import { CuttingProxy } from "../support/cutting-proxy.ts";
 import { MlsClient } from "../support/mls-client.ts";
 import { opaqueMessage } from "../support/opaque-messages.ts";
-import { redisCommand, startRedis, type RedisServer } from "../support/redis-server.ts";
+import { redisCommand, startRedis } from "../support/redis-server.ts";
+import { SentinelDeployment } from "../support/sentinel-deployment.ts";
 import { ServerProcess } from "../support/server-process.ts";
 
-let primary: RedisServer;
-let replica: RedisServer;
-let proxy: CuttingProxy;
+interface Redises {
+  readonly url: string;
+  /** From now on nothing is replicated: the replica is what a failover finds. */
+  stopReplicating(): Promise<void>;
+  promote(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+async function behindOneAddress(): Promise<Redises> {
+  const primary = await startRedis();
+  const replica = await startRedis({ args: ["--replicaof", "127.0.0.1", String(primary.port)] });
+  const proxy = await CuttingProxy.to(primary.port);
+  return {
+    url: `redis://127.0.0.1:${String(proxy.port)}`,
+    async stopReplicating() {
+      await redisCommand(primary.port, ["WAIT", "1", "10000"]);
+      await redisCommand(replica.port, ["REPLICAOF", "NO", "ONE"]);
+    },
+    async promote() {
+      await primary.kill9();
+      proxy.retarget(replica.port);
+    },
+    async stop() {
+      await proxy.close();
+      await Promise.all([primary.stop(), replica.stop()]);
+    },
+  };
+}
+
+async function bySentinel(): Promise<Redises> {
+  const deployment = await SentinelDeployment.start();
+  return {
+    url: deployment.url,
+    stopReplicating: () => deployment.stopReplicating(),
+    async promote() {
+      await deployment.primary.kill9();
+      await deployment.promoted();
+    },
+    stop: () => deployment.stop(),
+  };
+}
+
+let redises: Redises | undefined;
 let servers: ServerProcess[];
 let closing: AegisClient[];
 
-beforeEach(async () => {
-  [servers, closing] = [[], []];
-  primary = await startRedis();
-  replica = await startRedis({ args: ["--replicaof", "127.0.0.1", String(primary.port)] });
-  proxy = await CuttingProxy.to(primary.port);
+beforeEach(() => {
+  [redises, servers, closing] = [undefined, [], []];
+});
+
+async function start(make: () => Promise<Redises>): Promise<Redises> {
+  redises = await make();
   const env = {
     AEGIS_OPERATOR_KEY: `aegis_operator_${randomBytes(32).toString("hex")}`,
     AEGIS_SECRET: randomBytes(32).toString("hex"),
   };
-  const redisUrl = `redis://127.0.0.1:${String(proxy.port)}`;
-  for (let n = 0; n < 2; n += 1) servers.push(await ServerProcess.start({ redisUrl, env }));
-}, 60_000);
+  for (let n = 0; n < 2; n += 1) servers.push(await ServerProcess.start({ redisUrl: redises.url, env }));
+  return redises;
+}
 
 afterEach(async () => {
   await Promise.all(closing.map((client) => client.close()));
   await Promise.all(servers.map((server) => server.dispose()));
-  await proxy.close();
-  await Promise.all([primary.stop(), replica.stop()]);
+  await redises?.stop();
 });
 
 function server(n: number): ServerProcess {
@@ -77,23 +118,14 @@ async function claim(application: AegisClient, clientId: string): Promise<string
   return ref && Buffer.from(ref).toString("hex");
 }
 
-/** From now on nothing is replicated: the replica is what a failover would find. */
-async function stopReplicating(): Promise<void> {
-  await redisCommand(primary.port, ["WAIT", "1", "10000"]);
-  await redisCommand(replica.port, ["REPLICAOF", "NO", "ONE"]);
-}
-
-async function promote(): Promise<void> {
-  await primary.kill9();
-  proxy.retarget(replica.port);
-}
-
 test.each([
-  ["both nodes live", false],
-  ["the node that wrote is gone as well, and another had heard of it", true],
-])(
+  ["both nodes live", false, behindOneAddress],
+  ["the node that wrote is gone as well, and another had heard of it", true, behindOneAddress],
+  ["by Sentinel", false, bySentinel],
+] as const)(
   "[F17] [G2] a lagging replica is promoted, %s: lineages change, loudly, and no package goes out twice",
-  async (_, writerDies) => {
+  async (_, writerDies, make) => {
+    const { stopReplicating, promote } = await start(make);
     const operator = await client(1, server(1).operatorToken);
     const settings = { claimsPerHour: 1_000_000 };
     const { key } = await operator.application.create({ name: "failover", settings });
@@ -147,5 +179,5 @@ test.each([
     await subscription.close();
     await heard;
   },
-  90_000,
+  180_000,
 );

@@ -1,13 +1,17 @@
 // The store on a primary that Sentinel knows: a failover is found, every promoted server is judged like the first, and
 // what is wrong with the sentinels is said.
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { openRedisStore, type RedisStoreOptions } from "../../src/store/redis/redis-store.ts";
 import { type Store, StoreRefused, StoreUnavailable } from "../../src/store/store.ts";
 import type { StoreEvent } from "../../src/store/store-event.ts";
 import { bytes, Owner, text } from "../contract/store-case.ts";
 import { freePort } from "../support/free-port.ts";
-import { redisCommand } from "../support/redis-server.ts";
+import { launchRedis, redisCommand, startRedis } from "../support/redis-server.ts";
 import { SentinelDeployment, type SentinelOptions } from "../support/sentinel-deployment.ts";
 
 const cleanups: (() => Promise<void>)[] = [];
@@ -35,11 +39,11 @@ async function snapshot(store: Store): Promise<string | undefined> {
 }
 
 test.each([
-  { end: "is killed", kill: true },
-  { end: "hangs", kill: false },
+  ["is killed", true],
+  ["hangs", false],
 ])(
-  "the primary $end: the promoted one is found, with what was replicated, and the old one is let be",
-  async ({ kill }) => {
+  "the primary %s: the promoted one is found, with what was replicated, and the old one is let be",
+  async (_, kill) => {
     const deployment = await deploymentFor();
     const events: StoreEvent[] = [];
     // So long that whoever waits for an answer of the old primary is found out.
@@ -126,3 +130,55 @@ test("[G10] sentinels that are away, want another password or know no such prima
   await deployment.failover();
   await expect.poll(() => store.healthy(), { timeout: 20_000 }).toBe(true);
 });
+
+test("[G9] rediss+sentinel:// speaks TLS with the sentinels and with the primary", async () => {
+  const redis = await startRedis();
+  cleanups.push(() => redis.stop());
+  const certificate = await selfSigned(redis.dir);
+  const [tlsPort, sentinelPort, sentinelTlsPort] = [await freePort(), await freePort(), await freePort()];
+  await redisCommand(redis.port, [
+    "CONFIG",
+    "SET",
+    ...Object.entries(certificate.settings).flat(),
+    "tls-port",
+    String(tlsPort),
+  ]);
+  const file = join(redis.dir, "sentinel.conf");
+  const settings = {
+    ...certificate.settings,
+    bind: "127.0.0.1",
+    dir: redis.dir,
+    port: sentinelPort,
+    "tls-port": sentinelTlsPort,
+    "tls-replication": "yes",
+    "sentinel monitor main": `127.0.0.1 ${tlsPort} 1`,
+  };
+  await writeFile(
+    file,
+    Object.entries(settings)
+      .map(([name, value]) => `${name} ${value}\n`)
+      .join(""),
+  );
+  const sentinel = await launchRedis(sentinelPort, [file, "--sentinel"]);
+  cleanups.push(async () => {
+    const exit = once(sentinel, "exit");
+    sentinel.kill("SIGKILL");
+    await exit;
+  });
+  const url = `rediss+sentinel://127.0.0.1:${sentinelTlsPort}/main`;
+  const store = await open(url, { tlsCa: certificate.pem });
+  await Owner.of(store, 0);
+  // Listens for a failover too.
+  await expect.poll(() => redisCommand(sentinelPort, ["CLIENT", "LIST", "TYPE", "pubsub"])).toContain(" sub=1 ");
+  await expect(open(url)).rejects.toThrow(StoreUnavailable);
+  await expect(open(`rediss+sentinel://127.0.0.1:${sentinelPort}/main`)).rejects.toThrow(StoreUnavailable);
+});
+
+async function selfSigned(dir: string): Promise<{ readonly pem: string; readonly settings: Record<string, string> }> {
+  const [key, certificate] = [join(dir, "key.pem"), join(dir, "cert.pem")];
+  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"];
+  const words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", certificate];
+  assert.equal(spawnSync("openssl", [...words, ...subject]).status, 0);
+  const files = { "tls-cert-file": certificate, "tls-key-file": key, "tls-ca-cert-file": certificate };
+  return { pem: await readFile(certificate, "utf8"), settings: { ...files, "tls-auth-clients": "no" } };
+}

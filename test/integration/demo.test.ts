@@ -4,6 +4,7 @@ import { once } from "node:events";
 import path from "node:path";
 import { expect, it } from "vitest";
 import { startRedis } from "../support/redis-server.ts";
+import { SentinelDeployment } from "../support/sentinel-deployment.ts";
 import { ServerProcess } from "../support/server-process.ts";
 
 // The demo builds and compiles first when needed.
@@ -68,6 +69,21 @@ it(
       expect(said).toContain("All members agree.");
     } finally {
       await redis.stop();
+    }
+  },
+  patienceMs,
+);
+
+it(
+  "[G1] [G3] the demo's members agree in the end, on a Redis that Sentinel knows",
+  async () => {
+    const deployment = await SentinelDeployment.start();
+    try {
+      const { code, said } = await play("--store", deployment.url, "--nodes", "3");
+      expect(code, said).toBe(0);
+      expect(said).toContain("All members agree.");
+    } finally {
+      await deployment.stop();
     }
   },
   patienceMs,
