@@ -43,6 +43,7 @@ describe("broken streams", () => {
     const [[first], [second]] = [await h.add(live, [GROUP]), await h.add(behind, [GROUP])];
     h.world.publish(GROUP, 1, { type: "closed" });
     h.world.streams.purge(h.world.actorOf(APPLICATION, GROUP));
+    h.world.delivery.purged(h.world.actorOf(APPLICATION, GROUP));
     h.client.send(encodeCredit(behind, 5, 0));
     await h.client.until(() => h.client.of("reset").length === 2, "two resets");
     expect(h.client.offsets(first!.stream)).toEqual([1]);

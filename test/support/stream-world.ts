@@ -45,8 +45,9 @@ export class StreamWorld implements Pick<Store, "readStream" | "readStreamHead">
     log.entries = log.entries.filter(({ offset }) => offset >= before);
   }
 
+  /** As the store does: the next offset stays. */
   purge(actor: ActorKey): void {
-    this.#logs.set(actor, { lineage: this.log(actor).lineage, entries: [], last: 0 });
+    this.log(actor).entries = [];
   }
 
   loseHistory(actor: ActorKey): void {
