@@ -241,7 +241,7 @@ describe("what a pool holds", () => {
     const { clientId } = alice;
     const notAfterInMs = (ms: number) => ({ lifetimeMs: 60_000 + ms });
     const [dying] = (await keyPackages(alice.mls, 1, notAfterInMs(50_000))) as [Uint8Array];
-    const [soon] = (await keyPackages(alice.mls, 1, notAfterInMs(62_000))) as [Uint8Array];
+    const [soon] = (await keyPackages(alice.mls, 1, notAfterInMs(64_000))) as [Uint8Array];
     const published = await app.client.keyPool.publish({ clientId, keyPackages: [soon] });
     expect(published.available).toMatchObject([{ available: 1 }]);
     const late = await app.client.keyPool.publish({ clientId, keyPackages: [dying] });
