@@ -10,6 +10,7 @@ import { openRedisStore, type RedisStoreOptions } from "../../src/store/redis/re
 import { type Store, StoreRefused, StoreUnavailable } from "../../src/store/store.ts";
 import type { StoreEvent } from "../../src/store/store-event.ts";
 import { bytes, Owner, text } from "../contract/store-case.ts";
+import { CuttingProxy } from "../support/cutting-proxy.ts";
 import { freePort } from "../support/free-port.ts";
 import { launchRedis, redisCommand, startRedis } from "../support/redis-server.ts";
 import { SentinelDeployment, type SentinelOptions } from "../support/sentinel-deployment.ts";
@@ -129,6 +130,17 @@ test("[G10] sentinels that are away, want another password or know no such prima
   await Owner.of(store, 0);
   await deployment.failover();
   await expect.poll(() => store.healthy(), { timeout: 20_000 }).toBe(true);
+});
+
+test("a sentinel that hangs keeps nobody from asking the others, at the default time limits", async () => {
+  const deployment = await deploymentFor();
+  const [first = 0, second = 0] = deployment.ports;
+  const hanging = await CuttingProxy.to(first);
+  cleanups.push(() => hanging.close());
+  hanging.hold(["toServer", "toClient"]);
+  const url = deployment.urlFor([hanging.port, second]);
+  const store = await open(url, { connectTimeoutMs: 5000, commandTimeoutMs: 5000 });
+  await Owner.of(store, 0);
 });
 
 test("[G9] rediss+sentinel:// speaks TLS with the sentinels and with the primary", async () => {

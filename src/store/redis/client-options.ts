@@ -15,13 +15,15 @@ export interface ClientDemand {
   readonly connectTimeoutMs: number;
 }
 
+/** Then the next sentinel is asked: a node starts although two hang, or their hosts are gone. */
+const SENTINEL_TURN_MS = 1500;
+
 const backoffMs = (times: number): number => Math.min(50 * 2 ** Math.min(times, 5), 1000);
 
 /** For the connection to the primary. */
 export function clientOptions(demand: ClientDemand): RedisOptions {
   const { address, commandTimeoutMs } = demand;
   return {
-    ...routeOptions(demand),
     db: address.db,
     ...(address.username === undefined ? {} : { username: address.username }),
     ...(address.password === undefined ? {} : { password: address.password }),
@@ -32,6 +34,7 @@ export function clientOptions(demand: ClientDemand): RedisOptions {
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     connectTimeout: demand.connectTimeoutMs,
+    ...routeOptions(demand),
     commandTimeout: commandTimeoutMs,
     // A peer that vanished without a word: nothing came although an answer is due.
     socketTimeout: commandTimeoutMs * 2,
@@ -58,8 +61,9 @@ export function sentinelOptions(demand: ClientDemand): RedisOptions {
   };
 }
 
-function routeOptions({ address, tlsCa, sentinelPassword, commandTimeoutMs }: ClientDemand): RedisOptions {
-  const { route, tls } = address;
+function routeOptions(demand: ClientDemand): RedisOptions {
+  const { tlsCa, sentinelPassword, commandTimeoutMs, connectTimeoutMs } = demand;
+  const { route, tls } = demand.address;
   if (route.kind === "server") {
     const { host, port } = route;
     return { host, port, ...(tls ? { tls: { servername: host, ...authority(tlsCa) } } : {}) };
@@ -68,8 +72,9 @@ function routeOptions({ address, tlsCa, sentinelPassword, commandTimeoutMs }: Cl
     sentinels: [...route.sentinels],
     name: route.primaryName,
     role: "master",
-    // One that hangs must not keep the others from being asked.
-    sentinelCommandTimeout: commandTimeoutMs,
+    sentinelCommandTimeout: Math.min(commandTimeoutMs, SENTINEL_TURN_MS),
+    // ioredis has one value for sentinels and the primary.
+    connectTimeout: Math.min(connectTimeoutMs, SENTINEL_TURN_MS),
     sentinelRetryStrategy: backoffMs,
     ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
     ...(tls ? { tls: authority(tlsCa), sentinelTLS: authority(tlsCa), enableTLSForSentinelMode: true } : {}),
