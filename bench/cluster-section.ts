@@ -21,7 +21,7 @@ export function clusterSection(figures: ClusterFigures, bars: readonly Bar[]): s
   const { inFlight, mix, batches, heal, moves } = figures;
   return `Calls over the wire through the SDK, ${whole(inFlight)} in flight for each node, each on a group or pool of its own, Redis with
 \`appendfsync always\`. The deployments of one, two and three nodes ran beside one another and were measured in turns; each
-figure is the median of the rounds. \`group.send\` is of a message of 150 bytes, \`group.commit\` of one as small in
+figure is the median of the rounds. \`group.send\` is of a message of 129 bytes, \`group.commit\` of one as small in
 \`ordering\` tracking, \`keyPool.claim\` of one one-time package, \`identity.create\` without tags.
 
 Processor time of all nodes together + of redis-server, µs a call; each session's calls go to its node, as behind a balancer:

@@ -204,7 +204,7 @@ function hostEvents(log: Logger, registry: Registry) {
   });
   const wait = new Histogram({
     name: "aegis_batch_seconds",
-    help: "From a batch's first turn to its durability.",
+    help: "From a batch's first turn until it is sent to the store.",
     buckets: LATENCY_SECONDS,
     registers,
   });
