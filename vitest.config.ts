@@ -4,6 +4,12 @@ import { defineConfig } from "vitest/config";
 /** Worker threads of the code under test load our sources too, without Vitest. */
 const execArgv = ["--import", path.join(import.meta.dirname, "test/support/typescript-loader.mjs")];
 
+/** Faults whose healing is timed: one file at a time, so that the timings mean something. */
+const TIMED = [
+  "test/chaos/{activation-storm,cluster-cuts,cluster-faults,haproxy,ignored-hand-over,soak}.test.ts",
+  "test/chaos/{lagging-replica,sentinel-failover}.test.ts",
+];
+
 const processes = {
   testTimeout: 120_000,
   hookTimeout: 60_000,
@@ -30,18 +36,18 @@ export default defineConfig({
       {
         // Starts servers and stores as processes.
         test: {
-          name: "integration",
-          include: ["test/integration/**/*.test.ts"],
+          name: "process",
+          include: ["test/{integration,chaos}/**/*.test.ts"],
+          exclude: TIMED,
           ...processes,
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
       },
       {
-        // The same, and measures how long they take: one file at a time, so that the timings mean something.
         test: {
-          name: "chaos",
-          include: ["test/chaos/**/*.test.ts"],
+          name: "timed",
+          include: TIMED,
           ...processes,
           fileParallelism: false,
           sequence: { groupOrder: 2 },
