@@ -54,6 +54,8 @@ interface Waiting {
 }
 
 const REDIAL_MS = 100;
+/** Dials in a row that fail before the other counts as out of reach. */
+const FAILURES_TELLING = 2;
 const PING_MS = 1_000;
 /** Silence of a standing link after which it counts as cut. */
 const SILENCE_MS = 4_000;
@@ -66,6 +68,7 @@ export class PeerLink {
   #socket: PeerSocket | undefined;
   #writer: PeerLinkWriter | undefined;
   #redial: NodeJS.Timeout | undefined;
+  #failures = 0;
   #nextId = 1;
   #stopped = false;
 
@@ -201,8 +204,9 @@ export class PeerLink {
     }
     for (const settle of [...this.#owing.values()]) settle(false);
     if (this.#stopped) return;
-    // A link that stood may have been cut for a moment only: the next dial tells.
-    if (!stood) this.#options.reachable(false);
+    // A link may have been cut for a moment only, or the dial after it: the next one tells.
+    this.#failures = stood ? 0 : this.#failures + 1;
+    if (this.#failures >= FAILURES_TELLING) this.#options.reachable(false);
     this.#options.closed();
     this.#redial = setTimeout(() => this.#dial(), stood ? 0 : REDIAL_MS * (0.5 + Math.random()));
   }
