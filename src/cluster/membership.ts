@@ -55,7 +55,7 @@ const WATCH_STEPS_MAX = 1.5;
 const CALM_MS = 10_000;
 const AWAY_MIN_MS = 500;
 const AWAY_MAX_MS = 5_000;
-/** Somebody can't be reached: everybody looks more often. */
+/** Somebody can't be reached, or the last beat did not arrive: the next comes so many times sooner. */
 const HURRY = 5;
 
 export class Membership {
@@ -69,6 +69,7 @@ export class Membership {
   #renewedMs = Number.NEGATIVE_INFINITY;
   #watchedMs = 0;
   #trusted = false;
+  #beatFailed = false;
   /** It was expelled and is not back yet. */
   #away = false;
   #awayUntilMs = Number.NEGATIVE_INFINITY;
@@ -166,14 +167,16 @@ export class Membership {
     clearTimeout(this.#timer);
     if (this.#stopped) return;
     const { nodeHeartbeatMs } = this.#options.timings;
-    const hurry = [...this.#unreachable].some((nodeId) => this.has(nodeId));
+    const hurry = this.#beatFailed || [...this.#unreachable].some((nodeId) => this.has(nodeId));
     this.#timer = setTimeout(() => void this.look(), hurry ? nodeHeartbeatMs / HURRY : nodeHeartbeatMs);
   }
 
   async #beat(): Promise<void> {
     try {
       await this.#exchange();
+      this.#beatFailed = false;
     } catch (error) {
+      this.#beatFailed = true;
       this.#options.events.heartbeatFailed(error);
     }
   }
