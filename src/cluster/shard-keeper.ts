@@ -77,14 +77,17 @@ export class ShardKeeper {
       if (this.#incoming.size >= this.#options.incomingMax) return;
       if (this.#incoming.has(shard)) continue;
       this.#incoming.add(shard);
-      this.#take(shard)
+      void this.#take(shard)
         .catch((error: unknown) => {
           if (!(error instanceof StoreUnavailable)) this.#options.failed(error);
+          return false;
         })
-        .finally(() => {
+        .then((taken) => {
           this.#incoming.delete(shard);
           this.#granted.delete(shard);
-          if (this.#incoming.size < this.#options.incomingMax / 2) this.look();
+          // Only what was taken makes room at once: a store that is away says no without a turn of the event loop, and
+          // asking again then would leave nobody else one.
+          if (taken && this.#incoming.size < this.#options.incomingMax / 2) this.look();
         });
     }
   }
@@ -98,7 +101,7 @@ export class ShardKeeper {
     return missing;
   }
 
-  async #take(shard: Shard): Promise<void> {
+  async #take(shard: Shard): Promise<boolean> {
     const { store, host, nodeId, isMember, handOverMs, shardTaken } = this.#options;
     const until = performance.now() + handOverMs;
     for (;;) {
@@ -113,7 +116,7 @@ export class ShardKeeper {
       await new Promise((resolve) => setTimeout(resolve, Math.min(ASK_AGAIN_MS, leftMs)));
     }
     this.#granted.add(shard);
-    await host.acquire(shard);
+    return host.acquire(shard);
   }
 
   async #handedOver(shard: Shard, owner: string, leftMs: number): Promise<boolean> {
