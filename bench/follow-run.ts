@@ -9,7 +9,7 @@ import {
 import { finishInSteps } from "../src/mls/work.ts";
 import type { Operation } from "../src/store/store.ts";
 import { COMMIT_KINDS, CommitStream, type CommitKind, type MadeCommit } from "../test/support/commit-stream.ts";
-import { quietest } from "../test/support/event-loop-block.ts";
+import { quietest, type Blocking } from "../test/support/event-loop-block.ts";
 import { memoryAMember } from "../test/support/group-memory.ts";
 import { GroupServiceWorld, payloadBytes } from "../test/support/group-service-world.ts";
 
@@ -33,11 +33,9 @@ export interface SizeFigures {
   readonly treeBytesWritten: number;
   readonly handshakeBytes: number;
   readonly treeBytes: number;
-  readonly judgeMillis: number;
-  /** Longest block of the event loop while the tree was judged, and while it was loaded. */
-  readonly judgeBlockMs: number;
-  readonly loadMillis: number;
-  readonly loadBlockMs: number;
+  /** A whole tree judged as by a joiner, on a worker thread, and loaded on the event loop. */
+  readonly judged: Blocking;
+  readonly loaded: Blocking;
   /** Memory of a loaded group for each member, without the bytes of its credential. */
   readonly bytesAMember: number;
 }
@@ -60,10 +58,8 @@ export async function runSize(size: number, rounds: number): Promise<SizeFigures
       size,
       ...commits,
       treeBytes: snapshot.ratchetTree.length,
-      judgeMillis: judged.cpuMillis,
-      judgeBlockMs: judged.blockMs,
-      loadMillis: loaded.cpuMillis,
-      loadBlockMs: loaded.blockMs,
+      judged,
+      loaded,
       bytesAMember: memoryAMember(snapshot),
     };
   } finally {

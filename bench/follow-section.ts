@@ -32,8 +32,9 @@ commit's bytes and the operations. Trees are written apart, when the commits sin
 ${table(sizes, (figures, kind) => written(figures.kinds[kind]), "bytes written")}
 
 Whole trees: judged as by a joiner on a worker thread, loaded on the event loop in steps. A whole \`group.create\` goes
-through the service until every member, each a registered client, has been told, durably; the quietest of two or three. Processor time between two turns of the event loop is what the server
-does to its neighbours; the clock adds what a busy machine does to the server.
+through the service until every member, each a registered client, has been told, durably; the quietest of two or three.
+A block is what passes between two looks from the event loop: its processor time is what the server does to its
+neighbours, the clock adds what a busy machine does to the server.
 
 ${treeTable(sizes)}
 
@@ -60,13 +61,13 @@ function treeTable(sizes: readonly MeasuredSize[]): string {
   const rows: [string, (figures: MeasuredSize) => string][] = [
     ["bytes of the tree", ({ treeBytes }) => whole(treeBytes)],
     ["ciphertexts on a path, at most", ({ ciphertextsMax }) => whole(ciphertextsMax)],
-    ["judged: ms of processor time", ({ judgeMillis }) => whole(judgeMillis)],
-    ["judged: longest block of the event loop, ms", ({ judgeBlockMs }) => judgeBlockMs.toFixed(1)],
-    ["loaded: ms of processor time", ({ loadMillis }) => whole(loadMillis)],
-    ["loaded: longest block of the event loop, ms", ({ loadBlockMs }) => loadBlockMs.toFixed(1)],
+    ["judged: ms of processor time", ({ judged }) => whole(judged.cpuMillis)],
+    ["judged: longest block, ms of processor time (of the clock)", ({ judged }) => block(judged)],
+    ["loaded: ms of processor time", ({ loaded }) => whole(loaded.cpuMillis)],
+    ["loaded: longest block, ms of processor time (of the clock)", ({ loaded }) => block(loaded)],
     ...ENGINES.map((engine): [string, (figures: MeasuredSize) => string] => [
-      `whole \`group.create\`, ${engine}: longest block of the event loop, ms of processor time (of the clock)`,
-      ({ creates }) => `${creates[engine].blockCpuMs.toFixed(1)} (${creates[engine].blockMs.toFixed(1)})`,
+      `whole \`group.create\`, ${engine}: longest block, ms of processor time (of the clock)`,
+      ({ creates }) => block(creates[engine]),
     ]),
     ["memory a member beyond its credential, bytes", ({ bytesAMember }) => whole(bytesAMember)],
     [
@@ -79,6 +80,10 @@ function treeTable(sizes: readonly MeasuredSize[]): string {
     `|---|${sizes.map(() => "---:|").join("")}`,
     ...rows.map(([name, cell]) => `| ${name} | ${sizes.map(cell).join(" | ")} |`),
   ].join("\n");
+}
+
+function block({ blockCpuMs, blockMs }: Blocking): string {
+  return `${blockCpuMs.toFixed(1)} (${blockMs.toFixed(1)})`;
 }
 
 function written({ writtenBytes, messageBytes, operations }: CommitFigures): string {
