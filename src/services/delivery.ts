@@ -38,6 +38,7 @@ export class Delivery {
   /** Streams whose heads are to be looked at before their turn. */
   readonly #toCheck = new Set<ActorKey>();
   #checkingSome = false;
+  #checkRetry: NodeJS.Timeout | undefined;
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
@@ -86,6 +87,7 @@ export class Delivery {
   stop(): void {
     clearInterval(this.#checks);
     clearTimeout(this.#pause);
+    clearTimeout(this.#checkRetry);
     this.#attached.clear();
     this.#toCheck.clear();
     this.#waiting.clear();
@@ -165,20 +167,36 @@ export class Delivery {
   }
 
   async #checkSome(): Promise<void> {
-    if (this.#checkingSome) return;
+    // One retry at a time, however many ask while the store is away.
+    if (this.#checkingSome || this.#checkRetry !== undefined) return;
     this.#checkingSome = true;
     try {
-      while (this.#toCheck.size > 0) {
-        const some = [...this.#toCheck].slice(0, this.#options.limits.streamReadsMax);
-        await Promise.all(some.map((actor) => this.#checkHead(actor)));
-        for (const actor of some) this.#toCheck.delete(actor);
-      }
+      while (this.#toCheck.size > 0) await this.#checkNext();
     } catch (error) {
-      // They stay in the set, and the store is likely away for all.
+      // The store is likely away for all.
       this.#options.events.deliveryFailed(error);
-      setTimeout(() => void this.#checkSome(), READ_RETRY_MS).unref();
+      this.#checkRetry = setTimeout(() => {
+        this.#checkRetry = undefined;
+        void this.#checkSome();
+      }, READ_RETRY_MS).unref();
     } finally {
       this.#checkingSome = false;
+    }
+  }
+
+  /** Out of the set before they are looked at: what is said of one meanwhile asks for another look. */
+  async #checkNext(): Promise<void> {
+    const some: ActorKey[] = [];
+    for (const actor of this.#toCheck) {
+      if (some.length === this.#options.limits.streamReadsMax) break;
+      some.push(actor);
+      this.#toCheck.delete(actor);
+    }
+    try {
+      await Promise.all(some.map((actor) => this.#checkHead(actor)));
+    } catch (error) {
+      for (const actor of some) if (this.#attached.has(actor)) this.#toCheck.add(actor);
+      throw error;
     }
   }
 

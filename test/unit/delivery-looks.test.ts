@@ -1,0 +1,117 @@
+import { afterEach, expect, it, vi } from "vitest";
+import type { DeliverySubscription } from "../../src/services/delivery-subscription.ts";
+import { Delivery } from "../../src/services/delivery.ts";
+import { StoreUnavailable, type ActorKey, type StreamHead } from "../../src/store/store.ts";
+
+const ACTOR = "a/group/1";
+
+/** Heads that the test answers one by one. */
+class HeldHeads {
+  readonly held: { answer(last: number): void; fail(): void }[] = [];
+
+  readStreamHead(): Promise<{ lineage: string; head: StreamHead }> {
+    return new Promise((resolve, reject) => {
+      this.held.push({
+        answer: (last) => {
+          resolve({ lineage: "l", head: { first: 1, last } });
+        },
+        fail: () => {
+          reject(new StoreUnavailable("away"));
+        },
+      });
+    });
+  }
+}
+
+/** Streams that a subscription follows from offset 0; what became of reads and looks. */
+function follow(actors: readonly ActorKey[]) {
+  const heads = new HeldHeads();
+  const told = { failures: 0, reads: 0 };
+  const delivery = new Delivery({
+    followed: () => undefined,
+    store: {
+      readStreamHead: () => heads.readStreamHead(),
+      readStream: () => {
+        told.reads += 1;
+        return new Promise(() => undefined);
+      },
+    },
+    shardOf: () => 0,
+    limits: { streamReadsMax: 2, streamReadEventsMax: 3, streamReadBytesMax: 12, streamChecksPerSecond: 0 },
+    events: {
+      streamAttached() {},
+      streamDetached() {},
+      eventsSent() {},
+      streamBehind() {},
+      streamReset() {},
+      streamRead() {},
+      deliveryFailed() {
+        told.failures += 1;
+      },
+    },
+  });
+  const subscription: DeliverySubscription = delivery.openSubscription(
+    { event: () => undefined, reset: () => undefined, writable: () => true },
+    { messages: 10, bytes: 100 },
+  );
+  for (const [number, actor] of actors.entries()) {
+    subscription.start(subscription.attach(number, actor), { lineage: "l", offset: 0 }, 0);
+  }
+  return { delivery, heads: heads.held, told };
+}
+
+const turn = (): Promise<void> => vi.advanceTimersByTimeAsync(0).then(() => undefined);
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+it("[G5] a look that is asked for while one is on its way is made after it", async () => {
+  vi.useFakeTimers();
+  const { delivery, heads, told } = follow([ACTOR]);
+  delivery.lookAt([ACTOR]);
+  // The first look read the head before the write whose news was lost.
+  delivery.lookAt([ACTOR]);
+  expect(heads).toHaveLength(1);
+  heads[0]?.answer(0);
+  await turn();
+  expect(heads).toHaveLength(2);
+  heads[1]?.answer(1);
+  await turn();
+  expect(told.reads).toBe(1);
+  delivery.stop();
+});
+
+it("[G5] looks that the store did not answer are made again, by one retry however many ask", async () => {
+  vi.useFakeTimers();
+  const actors = ["a/group/1", "a/group/2", "a/group/3"];
+  const { delivery, heads, told } = follow(actors);
+  for (const actor of actors) delivery.lookAt([actor]);
+  for (let round = 1; round <= 3; round += 1) {
+    for (const { fail } of heads) fail();
+    await turn();
+    expect(told.failures).toBe(round);
+    for (const actor of actors) delivery.lookAt([actor]);
+    expect(vi.getTimerCount()).toBe(1);
+    heads.length = 0;
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(vi.getTimerCount()).toBe(0);
+    expect(heads).toHaveLength(2);
+  }
+  for (let answered = 0; answered < heads.length; answered += 1) {
+    heads[answered]?.answer(1);
+    await turn();
+  }
+  expect(heads).toHaveLength(3);
+  delivery.stop();
+});
+
+it("asks the store for nothing more once it has been stopped in the middle of a look", async () => {
+  vi.useFakeTimers();
+  const { delivery, heads } = follow([ACTOR]);
+  delivery.lookAt([ACTOR]);
+  delivery.stop();
+  heads[0]?.fail();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(heads).toHaveLength(1);
+});
