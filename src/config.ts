@@ -7,11 +7,11 @@ import { oneOf, text, wholeNumber, type Setting } from "./setting.ts";
 export type StoreAddress =
   { readonly kind: "lmdb"; readonly path: string } | { readonly kind: "redis"; readonly url: string };
 
-const STORE_FORMS = "lmdb:PATH, redis[s]://… or redis[s]+sentinel://…";
+const STORE_FORMS = "lmdb:PATH, redis[s]://…, redis[s]+sentinel://… or redis[s]+cluster://…";
 
 const storeAddress = z
   .string({ error: `must be ${STORE_FORMS}` })
-  .regex(/^(lmdb:.+|rediss?(\+sentinel)?:\/\/.+)$/s, `must be ${STORE_FORMS}`)
+  .regex(/^(lmdb:.+|rediss?(\+(sentinel|cluster))?:\/\/.+)$/s, `must be ${STORE_FORMS}`)
   .transform((value): StoreAddress =>
     value.startsWith("lmdb:") ? { kind: "lmdb", path: value.slice("lmdb:".length) } : { kind: "redis", url: value },
   );
@@ -46,7 +46,7 @@ export const SERVER_SETTINGS = {
     },
   ),
   store: {
-    doc: "Where everything is kept: a folder (embedded, one node), a Redis server (`redis[s]://[USER[:PASSWORD]@]HOST[:PORT][/DB]`), or the primary that Sentinel knows by a name (`redis[s]+sentinel://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]…]/NAME[/DB]`: the sentinels, the credentials those of Redis).",
+    doc: "Where everything is kept: a folder (embedded, one node), a Redis server (`redis[s]://[USER[:PASSWORD]@]HOST[:PORT][/DB]`), the primary that Sentinel knows by a name (`redis[s]+sentinel://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]…]/NAME[/DB]`: the sentinels, the credentials those of Redis), or a Redis Cluster (`redis[s]+cluster://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]…]`: some of its servers).",
     unit: "",
     range: STORE_FORMS,
     fallback: { kind: "lmdb", path: "./data" },
@@ -76,7 +76,7 @@ export const SERVER_SETTINGS = {
     /^.+$/s,
     "a path",
     undefined,
-    "PEM file of the authority that signed the certificates of a rediss:// server, or of rediss+sentinel:// servers and sentinels.",
+    "PEM file of the authority that signed the certificates of a rediss:// server, of rediss+sentinel:// servers and sentinels, or of a rediss+cluster:// cluster's servers.",
   ),
   sentinelPassword: text(
     /^.+$/s,

@@ -91,7 +91,7 @@ async function chosenServers(): Promise<Servers> {
     if (store !== undefined || nodes !== "1" || operatorToken === "") throw new Error(USAGE);
     return runningServers(url, operatorToken);
   }
-  if (store !== undefined && !/^rediss?(\+sentinel)?:\/\//.test(store)) throw new Error(USAGE);
+  if (store !== undefined && !/^rediss?(\+(sentinel|cluster))?:\/\//.test(store)) throw new Error(USAGE);
   if (!/^[1-9]$/.test(nodes) || (store === undefined && nodes !== "1")) throw new Error(USAGE);
   return startServers(store, Number(nodes));
 }

@@ -25,7 +25,7 @@ export interface OpenStoreOptions {
   readonly sabotage?: SabotageSwitches;
 }
 
-/** @param storeUrl `lmdb:PATH`, `redis[s]://…` or `redis[s]+sentinel://…` @throws StoreRefused, StoreUnavailable */
+/** @param storeUrl `lmdb:PATH`, `redis[s]://…`, `redis[s]+sentinel://…` or `redis[s]+cluster://…` @throws StoreRefused, StoreUnavailable */
 export function openStore(storeUrl: string, options: OpenStoreOptions): Promise<Store> {
   if (storeUrl.startsWith("lmdb:")) {
     const { durability, shardCount, deployment, sabotage } = options;
@@ -37,6 +37,8 @@ export function openStore(storeUrl: string, options: OpenStoreOptions): Promise<
       ...(sabotage === undefined ? {} : { sabotage }),
     });
   }
-  if (/^rediss?(\+sentinel)?:/.test(storeUrl)) return openRedisStore({ ...options, url: storeUrl });
-  throw new StoreRefused("the store's URL must begin with lmdb:, redis[s]:// or redis[s]+sentinel://");
+  if (/^rediss?(\+(sentinel|cluster))?:/.test(storeUrl)) return openRedisStore({ ...options, url: storeUrl });
+  throw new StoreRefused(
+    "the store's URL must begin with lmdb:, redis[s]://, redis[s]+sentinel:// or redis[s]+cluster://",
+  );
 }

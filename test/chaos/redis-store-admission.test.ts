@@ -3,14 +3,12 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
 import { openStore } from "../../src/store/open-store.ts";
 import { openRedisStore, type RedisStoreOptions } from "../../src/store/redis/redis-store.ts";
 import { type Store, StoreRefused, StoreUnavailable } from "../../src/store/store.ts";
 import type { StoreEvent } from "../../src/store/store-event.ts";
 import { bytes, Owner } from "../contract/store-case.ts";
-import { CONFORMANCE_SHARDS, describeStore } from "../contract/store-conformance.ts";
 import { freePort } from "../support/free-port.ts";
 import { redisCommand, type RedisServer, type RedisServerOptions, startRedis } from "../support/redis-server.ts";
 
@@ -175,21 +173,11 @@ test("[G9] rediss:// speaks TLS and knows its server by the authority given", as
   await expect(open(url)).rejects.toThrow(/SELF_SIGNED/);
 });
 
-// A Redis in cluster mode refuses a script that touches a key of another slot or one that it was not told of.
-describeStore("redis store, every batch in one slot", async () => {
-  const redis = await startRedis({ args: ["--cluster-enabled", "yes"] });
-  await redisCommand(redis.port, ["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-  while (!(await redisCommand(redis.port, ["CLUSTER", "INFO"])).includes("cluster_state:ok")) await delay(20);
-  return {
-    open: (sabotage) =>
-      openRedisStore({
-        url: redis.url,
-        prefix: "one-slot",
-        durability: "fsync",
-        shardCount: CONFORMANCE_SHARDS,
-        // Leaves the start-up checks out: they refuse cluster mode.
-        sabotage: new Set([...(sabotage ?? []), "syncOff"]),
-      }),
-    dispose: () => redis.stop(),
-  };
+test("a Redis in cluster mode wants the URL of a cluster, and any other does not", async () => {
+  const cluster = await redisFor({ args: ["--cluster-enabled", "yes"] });
+  await expect(open(cluster.url)).rejects.toThrow("it runs in cluster mode: name it with redis+cluster://");
+  const single = await redisFor();
+  await expect(open(`redis+cluster://127.0.0.1:${single.port}`)).rejects.toThrow(
+    "this Redis does not run in cluster mode: name it with redis://",
+  );
 });

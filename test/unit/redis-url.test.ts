@@ -33,6 +33,24 @@ test.each([
       },
     },
   ],
+  ["redis+cluster://one", { ...nobody, route: { kind: "cluster", seeds: [{ host: "one", port: 6379 }] } }],
+  [
+    "rediss+cluster://app:s%40fe@one:1,[::1]:2,three/",
+    {
+      username: "app",
+      password: "s@fe",
+      db: 0,
+      tls: true,
+      route: {
+        kind: "cluster",
+        seeds: [
+          { host: "one", port: 1 },
+          { host: "::1", port: 2 },
+          { host: "three", port: 6379 },
+        ],
+      },
+    },
+  ],
 ])("%s is read", (url, address) => {
   expect(parseRedisUrl(url)).toEqual(address);
 });
@@ -53,6 +71,12 @@ test.each([
   "redis+sentinel://a:s3cret@one,b:s3cret@two/main",
   "redis+sentinel://one/ma in",
   "redis+http://one/main",
+  "redis+cluster://",
+  "redis+cluster://one/1",
+  "redis+cluster://one,,two",
+  "redis+cluster://one:s3cret",
+  "redis+cluster://one?s3cret",
+  "redis+cluster://a:s3cret@one,b:s3cret@two",
 ])("[G10] %s is refused, and never repeated", (url) => {
   let refusal: unknown;
   try {

@@ -5,6 +5,7 @@ import { StoreRefused, StoreUnavailable } from "../store.ts";
 import type { RedisConnection, Reply } from "./connection.ts";
 import { CONFIG_READ, type DurabilityDemand, faultsOf } from "./durability-check.ts";
 import type { RedisKeys } from "./keys.ts";
+import { Redirected } from "./redirected.ts";
 import { list, numberOf, pairs, textOf } from "./replies.ts";
 
 const FORMAT = "1";
@@ -22,7 +23,7 @@ export interface Deployment {
   readonly historyLost: boolean;
 }
 
-/** @throws StoreRefused saying what to set */
+/** @throws StoreRefused saying what to set, StoreUnavailable for a cluster's replica: its primary is found elsewhere */
 export async function checkDurability(connection: RedisConnection, demand: DurabilityDemand): Promise<void> {
   const info = new Map<string, string>();
   for (const section of ["server", "replication", "cluster"]) {
@@ -31,6 +32,8 @@ export async function checkDurability(connection: RedisConnection, demand: Durab
       if (colon > 0) info.set(line.slice(0, colon), line.slice(colon + 1));
     }
   }
+  // The map was older than the failover; the next one names another.
+  if (demand.cluster && info.get("role") !== "master") throw new StoreUnavailable("it has become a replica");
   const faults = faultsOf({ info, config: await readConfig(connection) }, demand);
   if (faults.length === 0) return;
   throw new StoreRefused(`this Redis can't keep durability "${demand.durability}": ${faults.join("; ")}`);
@@ -48,18 +51,24 @@ async function readConfig(connection: RedisConnection): Promise<ReadonlyMap<stri
   return new Map(pairs(list(reply)).map(([name, value]) => [textOf(name), textOf(value)]));
 }
 
-/** @throws StoreRefused when the prefix is another deployment's, format's or shard count's */
+/**
+ * Undefined when another primary of the cluster keeps what the store says about itself.
+ * @throws StoreRefused when the prefix is another deployment's, format's or shard count's
+ */
 export async function checkDeployment(
   connection: RedisConnection,
   keys: RedisKeys,
   demand: DeploymentDemand,
-): Promise<Deployment> {
+): Promise<Deployment | undefined> {
   const freshId = demand.knownId ?? randomBytes(16).toString("hex");
-  const reply = await connection.scriptUngated(
-    "open-meta",
-    [keys.meta()],
-    [FORMAT, demand.shardCount, freshId, demand.deployment],
-  );
+  const args = [FORMAT, demand.shardCount, freshId, demand.deployment];
+  let reply: Reply;
+  try {
+    reply = await connection.scriptUngated("open-meta", [keys.meta()], args);
+  } catch (error) {
+    if (error instanceof Redirected) return undefined;
+    throw error;
+  }
   const [created, format, shardCount, id, deployment] = list(reply);
   if (textOf(format) !== FORMAT) {
     throw new StoreRefused(`the store has format ${textOf(format)}; this version reads ${FORMAT}`);

@@ -4,11 +4,28 @@ import { Redis } from "ioredis";
 import { StoreRefused, StoreUnavailable } from "../store.ts";
 import { clientOptions, type ClientDemand, sentinelOptions } from "./client-options.ts";
 import { PrimaryWatch } from "./primary-watch.ts";
+import { redirectionOf } from "./redirected.ts";
 import type { ScriptName } from "./scripts.ts";
 
 /** What Redis answers, in binary. */
 export type Reply = Buffer | number | null | Reply[];
 export type Argument = string | number | Uint8Array;
+
+/** Where the store's commands go: one connection, or one to each primary of a cluster. */
+export interface RedisAccess {
+  /** Runs a script, whose keys all lie in one slot; one round trip. @throws StoreUnavailable */
+  script(name: ScriptName, keys: readonly string[], args: readonly Argument[]): Promise<Reply>;
+  /** Runs a command on a key. @throws StoreUnavailable */
+  command(name: string, key: string | Buffer, ...args: readonly Argument[]): Promise<Reply>;
+  /** Runs a command that names no key where the key lies. @throws StoreUnavailable */
+  commandAt(key: string, name: string, ...args: readonly Argument[]): Promise<Reply>;
+  /** Of all servers that keys lie on. */
+  connections(): readonly RedisConnection[];
+  /** @throws StoreRefused, StoreUnavailable after the time given */
+  open(timeoutMs: number): Promise<void>;
+  /** What is still unanswered fails with StoreUnavailable. */
+  close(): Promise<void>;
+}
 
 export interface ConnectionOptions extends ClientDemand {
   readonly scripts: ReadonlyMap<ScriptName, string>;
@@ -29,7 +46,7 @@ type Command = (...parameters: unknown[]) => Promise<Reply>;
 /** How often a connection that was not admitted is looked at again. */
 const ADMIT_AGAIN_MS = 2000;
 
-export class RedisConnection {
+export class RedisConnection implements RedisAccess {
   readonly #options: ConnectionOptions;
   readonly #redis: Redis;
   readonly #commands: Readonly<Record<string, Command | undefined>>;
@@ -83,14 +100,20 @@ export class RedisConnection {
 
   #opening: ((state: ConnectionState) => void) | undefined;
 
-  /** Runs a script; one round trip. @throws StoreUnavailable */
   script(name: ScriptName, keys: readonly string[], args: readonly Argument[]): Promise<Reply> {
     return this.#gated(`${commandName(name)}Buffer`, [keys.length, ...keys, ...args]);
   }
 
-  /** Runs a command. @throws StoreUnavailable */
   command(name: string, ...args: readonly Argument[]): Promise<Reply> {
     return this.#gated("callBuffer", [name, ...args]);
+  }
+
+  commandAt(_key: string, name: string, ...args: readonly Argument[]): Promise<Reply> {
+    return this.command(name, ...args);
+  }
+
+  connections(): readonly RedisConnection[] {
+    return [this];
   }
 
   /** As `script`, before the connection is admitted. */
@@ -103,7 +126,6 @@ export class RedisConnection {
     return this.#send("callBuffer", [name, ...args]);
   }
 
-  /** What is still unanswered fails with StoreUnavailable. */
   async close(): Promise<void> {
     clearTimeout(this.#admission);
     this.#watch?.close();
@@ -136,7 +158,7 @@ export class RedisConnection {
       return await command.apply(this.#redis, parameters.map(asBuffer));
     } catch (error) {
       // Not as the cause: ioredis hangs the command's arguments, payload and all, on its errors.
-      throw new StoreUnavailable(`redis: ${reasonOf(error)}`);
+      throw redirectionOf(error) ?? new StoreUnavailable(`redis: ${reasonOf(error)}`);
     } finally {
       this.#inFlight -= 1;
     }

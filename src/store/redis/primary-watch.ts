@@ -2,14 +2,14 @@
 // cut off, at once. Only makes it sooner: whoever hears nothing finds out at its next connection or READONLY.
 import { Redis } from "ioredis";
 import type { RedisOptions } from "./client-options.ts";
-import type { RedisRoute } from "./redis-url.ts";
+import type { PrimaryRoute } from "./redis-url.ts";
 
 const SWITCHED = "+switch-master";
 
 export class PrimaryWatch {
   readonly #sentinels: readonly Redis[];
 
-  constructor(route: RedisRoute & { readonly kind: "sentinel" }, options: RedisOptions, moved: () => void) {
+  constructor(route: PrimaryRoute & { readonly kind: "sentinel" }, options: RedisOptions, moved: () => void) {
     this.#sentinels = route.sentinels.map(({ host, port }) => {
       const sentinel = new Redis({ ...options, host, port });
       // One that is away is tried again; the connection to the primary says what is wrong.

@@ -1,20 +1,20 @@
 // The plain reads of the Redis store: any node, no fence (P9). Must never write.
 import type { ActorKey, Mark, NodeRecord, Shard, StreamEntry, StreamHead, TagEntry } from "../store.ts";
-import type { RedisConnection } from "./connection.ts";
+import type { RedisAccess } from "./connection.ts";
 import type { RedisKeys } from "./keys.ts";
 import * as replies from "./replies.ts";
 
 export class RedisReader {
-  protected readonly connection: RedisConnection;
+  protected readonly redis: RedisAccess;
   protected readonly keys: RedisKeys;
 
-  constructor(connection: RedisConnection, keys: RedisKeys) {
-    this.connection = connection;
+  constructor(redis: RedisAccess, keys: RedisKeys) {
+    this.redis = redis;
     this.keys = keys;
   }
 
   async time(): Promise<number> {
-    const [seconds, micros] = replies.list(await this.connection.command("TIME"));
+    const [seconds, micros] = replies.list(await this.redis.commandAt(this.keys.nodes(), "TIME"));
     return replies.numberOf(seconds) * 1000 + Math.floor(replies.numberOf(micros) / 1000);
   }
 
@@ -23,14 +23,14 @@ export class RedisReader {
   ): Promise<(Uint8Array | undefined)[]> {
     return Promise.all(
       actors.map(async ({ shard, actor }) =>
-        replies.bytesOf(await this.connection.command("HGET", this.keys.actor(shard, actor), "s")),
+        replies.bytesOf(await this.redis.command("HGET", this.keys.actor(shard, actor), "s")),
       ),
     );
   }
 
   async readParts(shard: Shard, actor: ActorKey, names: readonly string[]): Promise<(Uint8Array | undefined)[]> {
     if (names.length === 0) return [];
-    const reply = await this.connection.command("HMGET", this.keys.parts(shard, actor), ...names);
+    const reply = await this.redis.command("HMGET", this.keys.parts(shard, actor), ...names);
     return replies.list(reply).map(replies.bytesOf);
   }
 
@@ -43,7 +43,7 @@ export class RedisReader {
     const [lower, upper] = boundsOf(query.prefix);
     const from = query.after !== undefined && query.after >= query.prefix ? `(${query.after}` : lower;
     const bytesToo = query.namesOnly === true ? 0 : 1;
-    const flat = replies.list(await this.connection.script("list-parts", keys, [from, upper, query.limit, bytesToo]));
+    const flat = replies.list(await this.redis.script("list-parts", keys, [from, upper, query.limit, bytesToo]));
     return replies.pairs(flat).map(([name, bytes]) => ({
       name: replies.textOf(name),
       bytes: replies.bytesOf(bytes) ?? new Uint8Array(0),
@@ -53,7 +53,7 @@ export class RedisReader {
   async readMarks(shard: Shard, actor: ActorKey, names: readonly string[]): Promise<(Mark | undefined)[]> {
     if (names.length === 0) return [];
     const keys = names.map((name) => this.keys.mark(shard, actor, name));
-    return replies.list(await this.connection.command("MGET", ...keys)).map(replies.markOf);
+    return replies.list(await this.redis.commandAt(this.keys.own(shard), "MGET", ...keys)).map(replies.markOf);
   }
 
   async readStream(
@@ -63,7 +63,7 @@ export class RedisReader {
   ): Promise<{ readonly entries: StreamEntry[]; readonly head: StreamHead; readonly lineage: string }> {
     const keys = [this.keys.own(shard), this.keys.actor(shard, actor), this.keys.stream(shard, actor)];
     const args = [query.after, query.limit, query.bytesMax];
-    return replies.streamOf(await this.connection.script("read-stream", keys, args));
+    return replies.streamOf(await this.redis.script("read-stream", keys, args));
   }
 
   async readStreamHead(
@@ -77,20 +77,20 @@ export class RedisReader {
   async readTag(applicationId: string, tag: string, after: string, limit: number): Promise<TagEntry[]> {
     const keys = this.keys.tag(applicationId, tag);
     const args = [after === "" ? "-" : `(${after}`, limit];
-    return replies.tagEntriesOf(await this.connection.script("read-tag", [keys.entries, keys.live], args));
+    return replies.tagEntriesOf(await this.redis.script("read-tag", [keys.entries, keys.live], args));
   }
 
   async countTag(applicationId: string, tag: string): Promise<number> {
-    return replies.numberOf(await this.connection.command("ZCARD", this.keys.tag(applicationId, tag).live));
+    return replies.numberOf(await this.redis.command("ZCARD", this.keys.tag(applicationId, tag).live));
   }
 
   async readNodes(): Promise<NodeRecord[]> {
-    return replies.nodesOf(await this.connection.command("HVALS", this.keys.nodes()));
+    return replies.nodesOf(await this.redis.command("HVALS", this.keys.nodes()));
   }
 
   async healthy(): Promise<boolean> {
     try {
-      return replies.textOf(await this.connection.command("PING")) === "PONG";
+      return replies.textOf(await this.redis.commandAt(this.keys.nodes(), "PING")) === "PONG";
     } catch {
       // Whatever it was, the store did not answer.
       return false;

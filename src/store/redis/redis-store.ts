@@ -1,4 +1,4 @@
-// The clustered store: one Redis primary that every node shares. Puts the driver's pieces behind the port.
+// The clustered store: a Redis that every node shares. Puts the driver's pieces behind the port.
 // Must never read a record and write it back: whatever depends on what is stored is one script.
 import { randomBytes } from "node:crypto";
 import { digestOf } from "../operation-digest.ts";
@@ -23,6 +23,7 @@ import {
   type Shard,
   type Store,
   StoreRefused,
+  StoreUnavailable,
   type TagWrite,
   type Timer,
 } from "../store.ts";
@@ -30,15 +31,16 @@ import type { StoreEvent } from "../store-event.ts";
 import { checkDeployment, checkDurability } from "./admission.ts";
 import { purgeApplication } from "./application-purge.ts";
 import { batchArguments } from "./batch-arguments.ts";
-import { type Argument, RedisConnection, type Reply } from "./connection.ts";
+import { type Argument, type RedisAccess, RedisConnection, type Reply } from "./connection.ts";
 import { isPrefix, RedisKeys, timerOfMember } from "./keys.ts";
+import { RedisCluster } from "./redis-cluster.ts";
 import { boundsOf, RedisReader } from "./redis-reader.ts";
 import { parseRedisUrl } from "./redis-url.ts";
 import * as replies from "./replies.ts";
 import { loadScripts } from "./scripts.ts";
 
 export interface RedisStoreOptions {
-  /** `redis[s]://[user[:password]@]host[:port][/db]`, or the sentinels and the primary's name with them. */
+  /** `redis[s]://[user[:password]@]host[:port][/db]`, or sentinels with the primary's name, or servers of a cluster. */
   readonly url: string;
   /** Goes in front of every key: `[A-Za-z0-9:_.-]`, 1–64 characters. */
   readonly prefix: string;
@@ -75,38 +77,49 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
   const sabotage = options.sabotage ?? NO_SABOTAGE;
   const onEvent = options.onEvent ?? (() => undefined);
   const known: { id: string | undefined } = { id: undefined };
-  const connection = new RedisConnection({
-    address: parseRedisUrl(options.url),
+  const { route, ...login } = parseRedisUrl(options.url);
+  const shared = {
     tlsCa: options.tlsCa,
     sentinelPassword: options.sentinelPassword,
     scripts: loadScripts(sabotage),
     commandTimeoutMs: options.commandTimeoutMs ?? 3000,
     connectTimeoutMs: options.connectTimeoutMs ?? 5000,
     inFlightMax: options.inFlightMax ?? 16_384,
-    onState: onEvent,
-    async admit(fresh) {
+    async admit(fresh: RedisConnection) {
       const { durability, assumeDurability = false, deployment = "" } = options;
-      if (!sabotage.has("syncOff")) await checkDurability(fresh, { durability, assumeDurability });
+      const cluster = route.kind === "cluster";
+      if (!sabotage.has("syncOff")) await checkDurability(fresh, { durability, assumeDurability, cluster });
       const found = await checkDeployment(fresh, keys, { shardCount, deployment, knownId: known.id });
+      if (found === undefined) return;
       known.id = found.deploymentId;
       if (found.historyLost) onEvent({ kind: "historyLost" });
     },
-  });
+  };
+  const redis: RedisAccess =
+    route.kind === "cluster"
+      ? new RedisCluster({
+          ...shared,
+          login,
+          seeds: route.seeds,
+          onState: (state, primary) => onEvent({ ...state, primary }),
+        })
+      : new RedisConnection({ ...shared, address: { ...login, route }, onState: onEvent });
   try {
-    await connection.open(options.connectTimeoutMs ?? 5000);
+    await redis.open(options.connectTimeoutMs ?? 5000);
+    if (known.id === undefined) throw new StoreUnavailable("no primary keeps what the store says about itself");
   } catch (error) {
-    await connection.close();
+    await redis.close();
     throw error;
   }
-  return new RedisStore(connection, keys, shardCount, () => known.id ?? "");
+  return new RedisStore(redis, keys, shardCount, () => known.id ?? "");
 }
 
 export class RedisStore extends RedisReader implements Store {
   readonly shardCount: number;
   readonly #deploymentId: () => string;
 
-  constructor(connection: RedisConnection, keys: RedisKeys, shardCount: number, deploymentId: () => string) {
-    super(connection, keys);
+  constructor(redis: RedisAccess, keys: RedisKeys, shardCount: number, deploymentId: () => string) {
+    super(redis, keys);
     this.shardCount = shardCount;
     this.#deploymentId = deploymentId;
   }
@@ -117,7 +130,7 @@ export class RedisStore extends RedisReader implements Store {
 
   async readOwner(shard: Shard): Promise<OwnerRecord | undefined> {
     const fields = ["fence", "nonce", "owner", "address", "lineage", "sequence", "digest"];
-    return replies.ownerOf(replies.list(await this.connection.command("HMGET", this.keys.own(shard), ...fields)));
+    return replies.ownerOf(replies.list(await this.redis.command("HMGET", this.keys.own(shard), ...fields)));
   }
 
   async claim(shard: Shard, seen: Fence | undefined, claimant: Claimant): Promise<ClaimOutcome> {
@@ -139,7 +152,7 @@ export class RedisStore extends RedisReader implements Store {
   }
 
   async check(shard: Shard, hold: Hold): Promise<boolean> {
-    const reply = await this.connection.command("HMGET", this.keys.own(shard), "fence", "nonce", "sequence");
+    const reply = await this.redis.command("HMGET", this.keys.own(shard), "fence", "nonce", "sequence");
     const [number, nonce, sequence] = replies.list(reply);
     if (replies.textOf(number) !== String(hold.number) || replies.textOf(nonce) !== hold.nonce) return false;
     return Number(replies.textOf(sequence)) >= (hold.sequence ?? 0);
@@ -150,7 +163,7 @@ export class RedisStore extends RedisReader implements Store {
     if (flaw !== undefined) return { kind: "invalid", reason: flaw };
     const { keys, args } = batchArguments(this.keys, shard, operations);
     const head = [fence.number, fence.nonce, sequence, digestOf(operations)];
-    const reply = await this.connection.script("commit", keys, [...head, ...args]);
+    const reply = await this.redis.script("commit", keys, [...head, ...args]);
     return replies.commitOutcomeOf(reply, sequence);
   }
 
@@ -197,27 +210,27 @@ export class RedisStore extends RedisReader implements Store {
     const writeOne = (tag: string, value: string): Promise<Reply> => {
       const keys = this.keys.tag(write.applicationId, tag);
       const args = [write.clientId, write.version, value, TAG_TOMBSTONE_MS];
-      return this.connection.script("write-tag", [keys.entries, keys.live, keys.dead], args);
+      return this.redis.script("write-tag", [keys.entries, keys.live, keys.dead], args);
     };
     await Promise.all([...[...live].map((tag) => writeOne(tag, tags)), ...[...dead].map((tag) => writeOne(tag, ""))]);
   }
 
   purgeApplication(applicationId: string): Promise<void> {
-    return purgeApplication(this.connection, this.keys, this.shardCount, applicationId);
+    return purgeApplication(this.redis, this.keys, this.shardCount, applicationId);
   }
 
   async heartbeat(node: NodeRecord): Promise<NodeRecord[]> {
     const first = node.counter === 1 ? "1" : "";
     const args = [node.nodeId, JSON.stringify(node), first];
-    return replies.nodesOf(await this.connection.script("heartbeat", [this.keys.nodes()], args));
+    return replies.nodesOf(await this.redis.script("heartbeat", [this.keys.nodes()], args));
   }
 
   async removeNode(nodeId: string): Promise<void> {
-    await this.connection.command("HDEL", this.keys.nodes(), nodeId);
+    await this.redis.command("HDEL", this.keys.nodes(), nodeId);
   }
 
   close(): Promise<void> {
-    return this.connection.close();
+    return this.redis.close();
   }
 
   /** What follows the script's leading 1. @throws Fenced when it answers 0 */
@@ -228,7 +241,7 @@ export class RedisStore extends RedisReader implements Store {
     args: readonly Argument[],
   ): Promise<Reply[]> {
     const [code, ...rest] = replies.list(
-      await this.connection.script(name, keys, [hold.number, hold.nonce, hold.sequence ?? 0, ...args]),
+      await this.redis.script(name, keys, [hold.number, hold.nonce, hold.sequence ?? 0, ...args]),
     );
     if (code !== 1) throw new Fenced("the shard has another owner, or lost what this one wrote");
     return rest;
@@ -247,14 +260,14 @@ export class RedisStore extends RedisReader implements Store {
     for (;;) {
       const partKeys = actors.flatMap((actor) => [this.keys.parts(shard, actor), this.keys.names(shard, actor)]);
       const keys = [this.keys.own(shard), once, ...partKeys];
-      const decoded = decode(await this.connection.script(name, keys, args));
+      const decoded = decode(await this.redis.script(name, keys, args));
       if (decoded !== undefined) return decoded;
       actors = await this.#membersOf(once);
     }
   }
 
   async #membersOf(key: string): Promise<ActorKey[]> {
-    return replies.list(await this.connection.command("SMEMBERS", key)).map(replies.textOf);
+    return replies.list(await this.redis.command("SMEMBERS", key)).map(replies.textOf);
   }
 }
 

@@ -1,5 +1,5 @@
-// Takes a store URL for Redis apart: one server, or the sentinels that know it. Must never put the URL or its
-// password into an error.
+// Takes a store URL for Redis apart: one server, the sentinels that know it, or servers of a cluster. Must never put
+// the URL or its password into an error.
 import { StoreRefused } from "../store.ts";
 
 export interface RedisEndpoint {
@@ -7,27 +7,42 @@ export interface RedisEndpoint {
   readonly port: number;
 }
 
-/** How to find the primary. */
-export type RedisRoute =
+/** How to find one primary. */
+export type PrimaryRoute =
   | ({ readonly kind: "server" } & RedisEndpoint)
   | { readonly kind: "sentinel"; readonly sentinels: readonly RedisEndpoint[]; readonly primaryName: string };
 
-export interface RedisAddress {
-  readonly route: RedisRoute;
+/** How to find the primaries of a cluster: any servers of it. */
+export interface ClusterRoute {
+  readonly kind: "cluster";
+  readonly seeds: readonly RedisEndpoint[];
+}
+
+export interface RedisLogin {
   readonly username: string | undefined;
   readonly password: string | undefined;
   readonly db: number;
   readonly tls: boolean;
 }
 
+export interface RedisAddress<Route = PrimaryRoute> extends RedisLogin {
+  readonly route: Route;
+}
+
 const SERVER_FORM = "redis[s]://[user[:password]@]host[:port][/db]";
 const SENTINEL_FORM = "redis[s]+sentinel://[user[:password]@]host[:port][,host[:port]…]/name[/db]";
+const CLUSTER_FORM = "redis[s]+cluster://[user[:password]@]host[:port][,host[:port]…]";
 const REDIS_PORT = 6379;
 const SENTINEL_PORT = 26_379;
 
 /** @throws StoreRefused */
-export function parseRedisUrl(text: string): RedisAddress {
-  return /^rediss?\+sentinel:/.test(text) ? sentinelAddress(text) : serverAddress(text);
+export function parseRedisUrl(text: string): RedisAddress<PrimaryRoute | ClusterRoute> {
+  if (/^rediss?\+sentinel:/.test(text)) return sentinelAddress(text);
+  return /^rediss?\+cluster:/.test(text) ? clusterAddress(text) : serverAddress(text);
+}
+
+export function addressOf(login: RedisLogin, server: RedisEndpoint): RedisAddress {
+  return { ...login, route: { kind: "server", ...server } };
 }
 
 function serverAddress(text: string): RedisAddress {
@@ -42,16 +57,31 @@ function sentinelAddress(text: string): RedisAddress {
   const [, scheme = "", user = "", hosts = "", name = "", db = ""] =
     /^(rediss?)\+sentinel:\/\/([^@/]*@)?([^@/]+)\/([^/?#]+)(?:\/([^/]*))?$/.exec(text) ?? [];
   if (!/^[A-Za-z0-9._-]+$/.test(name)) throw unreadable(SENTINEL_FORM);
-  // Only the first host of a list would be one to the URL parser: each is read by itself.
-  const urls = hosts.split(",").map((host) => parse(`redis://${user}${host}`, SENTINEL_FORM));
-  const sentinels = urls.map((url) => ({
-    host: hostOf(url),
-    port: url.port === "" ? SENTINEL_PORT : Number(url.port),
-  }));
-  const [first] = urls;
-  if (first === undefined) throw unreadable(SENTINEL_FORM);
+  const { endpoints: sentinels, login } = endpointsOf(user, hosts, SENTINEL_PORT, SENTINEL_FORM);
   const route = { kind: "sentinel", sentinels, primaryName: name } as const;
-  return { route, ...credentials(first), db: database(db), tls: scheme === "rediss" };
+  return { route, ...login, db: database(db), tls: scheme === "rediss" };
+}
+
+function clusterAddress(text: string): RedisAddress<ClusterRoute> {
+  const [found, scheme = "", user = "", hosts = ""] = /^(rediss?)\+cluster:\/\/([^@/]*@)?([^@/]+)\/?$/.exec(text) ?? [];
+  if (found === undefined) throw unreadable(CLUSTER_FORM);
+  const { endpoints: seeds, login } = endpointsOf(user, hosts, REDIS_PORT, CLUSTER_FORM);
+  // A cluster has no other database.
+  return { route: { kind: "cluster", seeds }, ...login, db: 0, tls: scheme === "rediss" };
+}
+
+function endpointsOf(
+  user: string,
+  hosts: string,
+  port: number,
+  form: string,
+): { readonly endpoints: readonly RedisEndpoint[]; readonly login: ReturnType<typeof credentials> } {
+  // Only the first host of a list would be one to the URL parser: each is read by itself.
+  const urls = hosts.split(",").map((host) => parse(`redis://${user}${host}`, form));
+  const [first] = urls;
+  if (first === undefined) throw unreadable(form);
+  const endpoints = urls.map((url) => ({ host: hostOf(url), port: url.port === "" ? port : Number(url.port) }));
+  return { endpoints, login: credentials(first) };
 }
 
 function parse(text: string, form: string): URL {
@@ -67,7 +97,7 @@ function parse(text: string, form: string): URL {
   return url;
 }
 
-function credentials(url: URL): Pick<RedisAddress, "username" | "password"> {
+function credentials(url: URL): Pick<RedisLogin, "username" | "password"> {
   return {
     username: url.username === "" ? undefined : decodeURIComponent(url.username),
     password: url.password === "" ? undefined : decodeURIComponent(url.password),
