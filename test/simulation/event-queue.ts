@@ -6,16 +6,23 @@ export interface Planned {
   readonly order: number;
 }
 
-/** A binary heap. */
+/** A binary heap, and beside it in a row what is to happen at once: a good part of everything. */
 export class EventQueue<T extends Planned> {
   readonly #heap: T[] = [];
-
-  get size(): number {
-    return this.#heap.length;
-  }
+  #row: T[] = [];
+  /** How much of the row is gone. */
+  #gone = 0;
 
   peek(): T | undefined {
-    return this.#heap[0];
+    const inRow = this.#row[this.#gone];
+    const inHeap = this.#heap[0];
+    if (inRow === undefined || inHeap === undefined) return inRow ?? inHeap;
+    return isBefore(inHeap, inRow) ? inHeap : inRow;
+  }
+
+  /** For what comes behind everything that was pushed this way: at its time or later, and planned later. */
+  pushNext(item: T): void {
+    this.#row.push(item);
   }
 
   push(item: T): void {
@@ -33,6 +40,14 @@ export class EventQueue<T extends Planned> {
   }
 
   pop(): T | undefined {
+    const next = this.peek();
+    if (next === undefined || next !== this.#row[this.#gone]) return this.#popHeap();
+    this.#gone += 1;
+    if (this.#gone === this.#row.length) [this.#row, this.#gone] = [[], 0];
+    return next;
+  }
+
+  #popHeap(): T | undefined {
     const heap = this.#heap;
     const first = heap[0];
     const last = heap.pop();

@@ -113,6 +113,17 @@ function divert(target: object, name: string, inside: (args: unknown[], real: Ca
   Object.defineProperty(holder, name, { value: diverted, writable: true, configurable: true, enumerable: true });
 }
 
+/** As `divert`, for what takes no arguments and is asked all the time. */
+function divertClock<N extends string>(
+  target: Record<N, () => number>,
+  name: N,
+  inside: (simulator: Simulator) => number,
+): void {
+  const real = target[name].bind(target);
+  const diverted = (): number => (owned.simulator === undefined ? real() : inside(owned.simulator));
+  Object.defineProperty(target, name, { value: diverted, writable: true, configurable: true, enumerable: true });
+}
+
 function install(): void {
   divert(globalThis, "setTimeout", ([callback, ms, ...args]) =>
     startTimer(callback as Callback, ms as number | undefined, args, false),
@@ -129,9 +140,9 @@ function install(): void {
   divert(timersPromises, "setTimeout", ([ms, value, options]) =>
     waitFor(ms as number | undefined, value, options as { signal?: AbortSignal } | undefined),
   );
-  divert(performance, "now", () => owned.simulator?.current?.monotonicMs() ?? owned.simulator?.nowMs);
-  divert(Date, "now", () => owned.simulator?.current?.wallMs() ?? owned.simulator?.epochMs);
-  divert(Math, "random", () => owned.simulator?.random());
+  divertClock(performance, "now", (simulator) => simulator.current?.monotonicMs() ?? simulator.nowMs);
+  divertClock(Date, "now", (simulator) => simulator.current?.wallMs() ?? simulator.epochMs);
+  divertClock(Math, "random", (simulator) => simulator.random());
   divert(crypto, "randomBytes", ([size]) => randomBuffer(owned.simulator as Simulator, size as number));
   divert(crypto, "randomUUID", () => uuid(owned.simulator as Simulator));
   // The thread pool ends its work whenever it likes.

@@ -24,6 +24,8 @@ export interface RunProfile {
   readonly shards?: number;
   readonly clients?: number;
   readonly pauseMsMax?: number;
+  /** In which faults begin. */
+  readonly faultsMs?: number;
 }
 
 export interface RunResult {
@@ -60,7 +62,7 @@ async function run(simulator: Simulator, { seed, sabotage = new Set(), profile =
   const nodes = 2 + Math.floor(simulator.random() * 3);
   const clients = 3 + Math.floor(simulator.random() * 3);
   const pauseMsMax = simulator.pick([150, 400, 800]);
-  const { shards: shardCount = SHARDS } = profile;
+  const { shards: shardCount = SHARDS, faultsMs = FAULTS_MS } = profile;
   const world = new World(simulator, { nodes: profile.nodes ?? nodes, shardCount, sabotage });
   const load = new Load(world, {
     clients: profile.clients ?? clients,
@@ -71,10 +73,10 @@ async function run(simulator: Simulator, { seed, sabotage = new Set(), profile =
   const watch = new OwnershipWatch(world, plan);
   await prepare(world, load, plan);
   if (world.violations.length === 0) {
-    plan.begin(FAULTS_MS);
+    plan.begin(faultsMs);
     world.later(0, "the load begins", () => load.start());
     watch.start();
-    await simulator.runUntil(simulator.nowMs + FAULTS_MS);
+    await simulator.runUntil(simulator.nowMs + faultsMs);
     plan.heal();
     await simulator.runUntil(simulator.nowMs + LOAD_GOES_ON_MS);
     load.stop();

@@ -4,7 +4,7 @@ import { EventEmitter } from "node:events";
 import type { Machine } from "./machine.ts";
 
 export type Packet =
-  | { readonly kind: "message"; readonly data: Uint8Array }
+  | { readonly kind: "message"; readonly data: Buffer }
   | { readonly kind: "ping" }
   | { readonly kind: "pong" }
   | { readonly kind: "close"; readonly code: number };
@@ -38,7 +38,7 @@ export class SimSocket extends EventEmitter {
   send(data: Uint8Array, ...rest: unknown[]): void {
     if (this.readyState !== OPEN) return;
     // As the system does: what was handed over is no longer the sender's.
-    this.carry?.({ kind: "message", data: new Uint8Array(data) });
+    this.carry?.({ kind: "message", data: Buffer.from(data) });
     this.#done(rest);
   }
 
@@ -63,7 +63,7 @@ export class SimSocket extends EventEmitter {
   /** From the network, in an event of this end's machine. */
   received(packet: Packet): void {
     if (this.readyState !== OPEN) return;
-    if (packet.kind === "message") this.emit("message", Buffer.from(packet.data), true);
+    if (packet.kind === "message") this.emit("message", packet.data, true);
     else if (packet.kind === "ping") this.carry?.({ kind: "pong" });
     else if (packet.kind === "pong") this.emit("pong");
     else this.lost(packet.code);

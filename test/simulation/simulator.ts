@@ -1,9 +1,9 @@
 // One process's worth of simulated machines under one queue of events: each event belongs to one machine and runs,
 // with all its microtasks, to its end before the next. One seed gives one run.
-import { createHash, type Hash } from "node:crypto";
 import { randomFrom } from "../support/seed.ts";
 import { EventQueue, type Planned } from "./event-queue.ts";
 import type { Machine } from "./machine.ts";
+import { RunDigest } from "./run-digest.ts";
 
 /** Timers run before or after what has arrived when a frozen machine wakes. */
 export type EventKind = "timer" | "arrival";
@@ -30,7 +30,7 @@ export class Simulator {
   /** What went wrong inside an event, as it was thrown. */
   readonly failures: unknown[] = [];
   readonly #queue = new EventQueue<SimEvent>();
-  readonly #digest: Hash = createHash("sha256");
+  readonly #digest = new RunDigest();
   readonly #trace: ((line: string) => void) | undefined;
   #order = 0;
   #sameTime = 0;
@@ -55,9 +55,11 @@ export class Simulator {
   }
 
   plan(machine: Machine, atMs: number, kind: EventKind, label: string, run: () => unknown): SimEvent {
-    const planned = { machine, atMs: Math.max(atMs, this.nowMs), kind, label, run, cancelled: false };
-    const event: SimEvent = { ...planned, order: (this.#order += 1) };
-    this.#queue.push(event);
+    const order = (this.#order += 1);
+    const isNow = atMs <= this.nowMs;
+    const event: SimEvent = { machine, atMs: isNow ? this.nowMs : atMs, kind, label, run, cancelled: false, order };
+    if (isNow) this.#queue.pushNext(event);
+    else this.#queue.push(event);
     return event;
   }
 
@@ -76,32 +78,61 @@ export class Simulator {
 
   /** Equal for equal runs. */
   digest(): string {
-    return this.#digest.copy().digest("hex");
+    return this.#digest.text();
   }
 
   /** Runs until the time given, or until `done`. */
-  async runUntil(untilMs: number, done: () => boolean = () => false): Promise<void> {
-    for (;;) {
-      const next = this.#queue.peek();
-      if (next === undefined || next.atMs > untilMs || done()) break;
-      this.#queue.pop();
-      await this.#run(next);
-    }
-    if (!done()) this.nowMs = Math.max(this.nowMs, untilMs);
+  runUntil(untilMs: number, done: () => boolean = () => false): Promise<void> {
+    return new Promise((resolve, reject) => {
+      // Node runs a tick's callback only when no microtask is left: the event before has come to its end. The next one
+      // runs in a microtask again, for between two callbacks of ticks microtasks wait.
+      const settled = Promise.resolve();
+      const next = (): void => void settled.then(turn);
+      const turn = (): void => {
+        this.current = undefined;
+        try {
+          if (this.#beginNext(untilMs, done)) process.nextTick(next);
+          else resolve();
+        } catch (error) {
+          reject(error instanceof Error ? error : new Error(String(error)));
+        }
+      };
+      turn();
+    });
   }
 
-  async #run(event: SimEvent): Promise<void> {
+  /** Begins the next event; false: there is none until then. */
+  #beginNext(untilMs: number, done: () => boolean): boolean {
+    for (;;) {
+      const isDone = done();
+      const next = isDone ? undefined : this.#queue.peek();
+      if (next === undefined || next.atMs > untilMs) {
+        if (!isDone) this.nowMs = Math.max(this.nowMs, untilMs);
+        return false;
+      }
+      this.#queue.pop();
+      if (this.#begins(next)) {
+        this.#begin(next);
+        return true;
+      }
+    }
+  }
+
+  /** False: nothing runs, now or ever. */
+  #begins(event: SimEvent): boolean {
     const { machine } = event;
-    if (event.cancelled || machine.state === "dead") return;
+    if (event.cancelled || machine.state === "dead") return false;
     this.#sameTime = event.atMs > this.nowMs ? 0 : this.#sameTime + 1;
     if (this.#sameTime > EVENTS_AT_ONCE_MAX) throw new Error(`time stands still at ${this.nowMs} (${event.label})`);
     this.nowMs = event.atMs;
-    if (machine.state === "frozen") {
-      machine.waiting.push(event);
-      return;
-    }
+    if (machine.state === "frozen") machine.waiting.push(event);
+    return machine.state === "running";
+  }
+
+  #begin(event: SimEvent): void {
+    const { machine } = event;
     this.eventsRun += 1;
-    this.#digest.update(`${this.nowMs.toFixed(3)} ${machine.name} ${event.label}\n`);
+    this.#digest.add(this.nowMs, machine.name, event.label);
     if (this.tracing && event.kind === "arrival") this.note(`${machine.name}: ${event.label}`);
     this.current = machine;
     const failed = (error: unknown): void => void this.failures.push(error);
@@ -112,14 +143,5 @@ export class Simulator {
     } catch (error) {
       failed(error);
     }
-    await quiet();
-    this.current = undefined;
   }
-}
-
-/** Resolves once no microtask is left: Node runs a tick's callback only when the queue is dry. */
-function quiet(): Promise<void> {
-  return new Promise((resolve) => {
-    process.nextTick(resolve);
-  });
 }

@@ -11,7 +11,7 @@ import { SimNode } from "./sim-node.ts";
 import type { SimShard } from "./sim-shard.ts";
 import { SimStore, SimStoreData } from "./sim-store.ts";
 import type { SimTags } from "./sim-tags.ts";
-import { simLimits } from "./sim-limits.ts";
+import { SIM_LIMITS } from "./sim-limits.ts";
 import type { Simulator } from "./simulator.ts";
 
 export interface WorldOptions {
@@ -28,7 +28,7 @@ export class World {
   readonly simulator: Simulator;
   readonly network: SimNetwork;
   readonly nodes: SimNode[];
-  readonly limits: Limits = simLimits();
+  readonly limits: Limits = SIM_LIMITS;
   readonly sabotage: ReadonlySet<string>;
   readonly data: SimStoreData;
   readonly store: SimStore;
