@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { expect, it } from "vitest";
+import { NODE_FLAGS } from "../support/server-process.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 const lines = readFileSync(path.join(root, "Dockerfile"), "utf8").split("\n");
@@ -32,4 +33,13 @@ it("copies nothing that .dockerignore keeps out", () => {
     .flatMap((copy) => copy.split(" ").slice(0, -1));
   expect(sources.length).toBeGreaterThan(5);
   for (const source of sources) expect(kept).toContain(`!${source}`);
+});
+
+it("runs Node with the same flags as npm start and as the servers that are tested and measured", () => {
+  const [entrypoint] = argumentsOf("ENTRYPOINT");
+  expect(JSON.parse(entrypoint ?? "")).toEqual(["node", ...NODE_FLAGS, "dist/main.js"]);
+  const { scripts } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
+    readonly scripts: { readonly start: string };
+  };
+  expect(scripts.start).toBe(["exec", "node", ...NODE_FLAGS, "scripts/start.mjs"].join(" "));
 });

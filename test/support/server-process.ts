@@ -27,6 +27,9 @@ export interface ServerProcessOptions {
   readonly port?: number;
 }
 
+/** As the image and `npm start` run the server. */
+export const NODE_FLAGS = ["--max-semi-space-size=64"];
+
 export class ServerProcess {
   readonly port: number;
   readonly adminPort: number;
@@ -130,7 +133,7 @@ export class ServerProcess {
   /** Starts the server again on the same ports and store; it must not be running. */
   async restart(): Promise<void> {
     if (this.#child !== undefined) throw new Error("the server runs already");
-    const [command, ...args] = [...this.#wrapper, process.execPath, this.#entry, "serve"];
+    const [command, ...args] = [...this.#wrapper, process.execPath, ...NODE_FLAGS, this.#entry, "serve"];
     const child = spawn(command, args, {
       cwd: this.dataFolder,
       env: { ...process.env, ...this.#env },
