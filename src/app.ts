@@ -10,6 +10,7 @@ import type { Config } from "./config.ts";
 import { createNode } from "./node.ts";
 import type { Acknowledgements } from "./services/acknowledgements.ts";
 import type { Delivery } from "./services/delivery.ts";
+import { RunQueue } from "./run-queue.ts";
 import { deriveSecrets } from "./services/secrets.ts";
 import type { DeploymentSecrets } from "./services/deployment-secrets.ts";
 import { TreeWorkers } from "./services/tree-workers.ts";
@@ -81,11 +82,13 @@ async function serve(options: AppOptions, store: Store): Promise<App> {
   const treeWorkers = new TreeWorkers(config.limits, (error) => {
     telemetry.bug("tree worker", error);
   });
+  const runQueue = new RunQueue({ turnMs: config.limits.loopTurnMs });
   const node = createNode({
     ...options,
     store,
     clock,
     limits: config.limits,
+    runQueue,
     events: telemetry,
     address: () => advertisedAddress(config, listening.port),
     dial: webSocketDialer(config.limits),
@@ -111,6 +114,7 @@ async function serve(options: AppOptions, store: Store): Promise<App> {
     streams,
     acknowledgements,
     otherUpgrades: cluster.upgrades,
+    runQueue,
     limits: config.limits,
     events: telemetry,
   });

@@ -58,6 +58,20 @@ export const LIMIT_SETTINGS = {
     "Sessions of this node, of all applications; more are answered 429.",
   ),
   keyCheckMs: wholeNumber("ms", 50, 2000, 1000, "Between two looks at whether the keys of open sessions still stand."),
+  loopTurnMs: wholeNumber(
+    "ms",
+    1,
+    1000,
+    10,
+    "Of one turn of the event loop for frames that came in and for calls that waited; the rest has the next turns.",
+  ),
+  intakePauseBytes: wholeNumber(
+    "bytes",
+    4096,
+    1024 * MIB,
+    MIB,
+    "Bytes that came in from one session and wait for their turn, above which its socket is not read.",
+  ),
   // Streams
   streamReadsMax: wholeNumber("reads", 1, 4096, 32, "Reads of the store for subscribers at once, on this node."),
   streamReadEventsMax: wholeNumber("events", 1, 10_000, 128, "Events taken by one such read."),

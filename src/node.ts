@@ -37,6 +37,7 @@ import { StreamService } from "./services/stream-service.ts";
 import { Successors } from "./services/successors.ts";
 import { TagDirectory } from "./services/tag-directory.ts";
 import type { TreeWorkers } from "./services/tree-workers.ts";
+import type { RunQueue } from "./run-queue.ts";
 import type { Store } from "./store/store.ts";
 
 export interface NodeEvents extends HostEvents, ClusterEvents, DeliveryEvents {
@@ -48,6 +49,8 @@ export interface NodeOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly limits: Limits;
+  /** Shares the event loop; one for the whole process. */
+  readonly runQueue: RunQueue;
   readonly secrets: DeploymentSecrets;
   readonly events: NodeEvents;
   /** host:port under which other nodes reach this one. */
@@ -117,7 +120,7 @@ function part<Name extends keyof Parts>(parts: Partial<Parts>, name: Name): Part
 }
 
 function createCluster(options: NodeOptions, parts: Partial<Parts>): Cluster {
-  const { store, nodeId, limits, events, dial, alone, secrets, sabotage } = options;
+  const { store, nodeId, limits, runQueue, events, dial, alone, secrets, sabotage } = options;
   return new Cluster({
     store,
     nodeId,
@@ -125,6 +128,7 @@ function createCluster(options: NodeOptions, parts: Partial<Parts>): Cluster {
     linkKey: deriveSecrets(secrets.secret).linkKey,
     dial,
     limits,
+    runQueue,
     events,
     alone,
     drainAsked: () => options.drainAsked(),

@@ -2,6 +2,7 @@
 // the streams followed across nodes. Wires the room; each part decides for itself.
 import type { ActorPort, Call, Outcome } from "../actors/actor-port.ts";
 import { refuse } from "../protocol/errors.ts";
+import type { RunQueue } from "../run-queue.ts";
 import type { ActorKey, Fence, Shard, ShardMark, Store, StreamEntry } from "../store/store.ts";
 import { Attachments } from "./attachments.ts";
 import { Followers } from "./followers.ts";
@@ -66,6 +67,7 @@ export interface ClusterOptions {
   /** Connects to another node's address. */
   readonly dial: DialPeer;
   readonly limits: ClusterLimits;
+  readonly runQueue: RunQueue;
   readonly events: ClusterEvents;
   /** The store has one process. */
   readonly alone: boolean;
@@ -102,7 +104,7 @@ export class Cluster {
   // eslint-disable-next-line max-lines-per-function -- the room's one place of wiring
   constructor(options: ClusterOptions) {
     this.#options = options;
-    const { store, limits, events } = options;
+    const { store, limits, runQueue, events } = options;
     const membership = new Membership({
       store,
       nodeId: options.nodeId,
@@ -123,6 +125,7 @@ export class Cluster {
       nodeId: () => membership.nodeId,
       linkKey: options.linkKey,
       limits,
+      runQueue,
       dial: options.dial,
       noticed: (from, notice) => this.#told(from, notice),
       reachable: (nodeId, is) => membership.reachable(nodeId, is),
@@ -149,6 +152,7 @@ export class Cluster {
     this.router = new Router({
       ...view,
       limits,
+      runQueue,
       local: { call: (call) => this.#callHere(call) },
       forwarded: () => events.callForwarded(),
       marked: (shard, mark) => this.#watermarks.hear(shard, mark),
@@ -213,6 +217,7 @@ export class Cluster {
       nodeId: view.nodeId,
       linkKey: options.linkKey,
       limits,
+      runQueue,
       requested: (session, request, ttlMs) => asked.requested(session, request, ttlMs),
       noticed: (session, notice) => asked.noticed(session, notice),
       closed: (session) => this.followers.ended(session),

@@ -4,7 +4,9 @@ import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
-import type { LinkLimits } from "./peer-link.ts";
+import { FrameIntake } from "../frame-intake.ts";
+import type { RunQueue } from "../run-queue.ts";
+import { LINK_SHARE, type LinkLimits } from "./peer-link.ts";
 import { PeerLinkWriter } from "./peer-link-writer.ts";
 import {
   decodePeerFrames,
@@ -28,6 +30,8 @@ export interface PeerLinkServerOptions {
   nodeId(): string;
   readonly linkKey: Uint8Array;
   readonly limits: LinkLimits;
+  /** In whose turns frames are taken. */
+  readonly runQueue: RunQueue;
   /** Resolves with the answer; rejects with what the dialler is told. */
   requested(session: PeerSession, request: PeerRequest, ttlMs: number): Promise<PeerAnswer>;
   noticed(session: PeerSession, notice: PeerNotice): void;
@@ -103,7 +107,24 @@ export class PeerLinkServer {
       this.#unproven -= 1;
     };
     socket.on("error", () => undefined); // `close` follows
+    const intake = new FrameIntake<PeerFrame>({
+      queue: this.#options.runQueue,
+      share: LINK_SHARE,
+      decode: decodePeerFrames,
+      take: (frame, arrivedMs) => {
+        if (session !== undefined) {
+          this.#received(session, writer, frame, arrivedMs);
+          return;
+        }
+        session = this.#judge(writer, challenge, frame);
+        this.#sessions.add(session);
+        proven();
+      },
+      // Not one of our nodes, or one that means another: it may dial again.
+      failed: () => socket.terminate(),
+    });
     socket.on("close", () => {
+      intake.stop();
       this.#open.delete(socket);
       if (session === undefined) proven();
       else {
@@ -111,21 +132,7 @@ export class PeerLinkServer {
         this.#options.closed(session);
       }
     });
-    socket.on("message", (data) => {
-      try {
-        for (const frame of decodePeerFrames(data)) {
-          if (session !== undefined) this.#received(session, writer, frame);
-          else {
-            session = this.#judge(writer, challenge, frame);
-            this.#sessions.add(session);
-            proven();
-          }
-        }
-      } catch {
-        // Not one of our nodes, or one that means another: it may dial again.
-        socket.terminate();
-      }
-    });
+    socket.on("message", (data) => intake.add(data));
     writer.send({ frame: "challenge", nonce: challenge });
   }
 
@@ -146,7 +153,7 @@ export class PeerLinkServer {
     return { nodeId: frame.from, notify: (notice) => writer.send({ frame: "notice", notice }) };
   }
 
-  #received(session: PeerSession, writer: PeerLinkWriter, frame: PeerFrame): void {
+  #received(session: PeerSession, writer: PeerLinkWriter, frame: PeerFrame, arrivedMs: number): void {
     if (frame.frame === "notice") {
       this.#options.noticed(session, frame.notice);
       return;
@@ -154,7 +161,7 @@ export class PeerLinkServer {
     if (frame.frame !== "request") throw new Error("a request was expected");
     const { id, request, ttlMs } = frame;
     this.#options
-      .requested(session, request, ttlMs)
+      .requested(session, request, Math.max(ttlMs - (performance.now() - arrivedMs), 1))
       .then((answer) => respond(writer, id, answer))
       .catch((error: unknown) => {
         writer.send({ frame: "failure", id, message: error instanceof Error ? error.message : "failed" });

@@ -1,6 +1,8 @@
 // This node's link to one other: dials, proves itself, sends requests and hears notices, and dials again when it is
 // cut. What was sent and not answered when the link goes is of unknown outcome; nothing is sent twice.
 import { randomBytes } from "node:crypto";
+import { FrameIntake } from "../frame-intake.ts";
+import type { RunQueue } from "../run-queue.ts";
 import { PeerLinkWriter } from "./peer-link-writer.ts";
 import { decodePeerFrames, type PeerAnswer, type PeerFrame, type PeerNotice, type PeerRequest } from "./peer-frames.ts";
 import { isProofNonce, PROOF_NONCE_BYTES, prove, proves } from "./peer-proof.ts";
@@ -22,6 +24,8 @@ export interface PeerLinkOptions {
   readonly address: string;
   readonly linkKey: Uint8Array;
   readonly limits: LinkLimits;
+  /** In whose turns frames are taken. */
+  readonly runQueue: RunQueue;
   readonly dial: DialPeer;
   notice(notice: PeerNotice): void;
   /** The link stands, or was refused, reset or silent for too long. */
@@ -43,6 +47,7 @@ export class NotAnswered extends Error {
 interface Greeting {
   readonly from: string;
   challenge: Uint8Array | undefined;
+  proven: boolean;
   heardMs: number;
 }
 
@@ -53,6 +58,8 @@ interface Waiting {
   readonly alarm: NodeJS.Timeout;
 }
 
+/** Frames taken in a row, where of a session it is one: a link carries what many sessions ask, and the answers that others wait for. */
+export const LINK_SHARE = 16;
 const REDIAL_MS = 100;
 /** Dials in a row that fail before the other counts as out of reach. */
 const FAILURES_TELLING = 2;
@@ -116,26 +123,38 @@ export class PeerLink {
     const socket = this.#options.dial(this.#options.address);
     this.#socket = socket;
     const nonce = Uint8Array.from(randomBytes(PROOF_NONCE_BYTES));
-    const state: Greeting = { from: this.#options.from(), challenge: undefined, heardMs: performance.now() };
+    const state: Greeting = {
+      from: this.#options.from(),
+      challenge: undefined,
+      proven: false,
+      heardMs: performance.now(),
+    };
     const watch = setInterval(() => {
       if (performance.now() - state.heardMs > SILENCE_MS) socket.terminate();
       else if (socket.readyState === socket.OPEN) socket.ping();
     }, PING_MS);
     watch.unref();
     socket.on("pong", () => (state.heardMs = performance.now()));
+    const intake = new FrameIntake<PeerFrame>({
+      queue: this.#options.runQueue,
+      share: LINK_SHARE,
+      decode: decodePeerFrames,
+      take: (frame) => this.#received(socket, state, nonce, frame),
+      // Whatever it is, it is not one of our nodes: dialled anew, as after every cut.
+      failed: () => socket.terminate(),
+    });
     socket.on("message", (data) => {
       state.heardMs = performance.now();
-      try {
-        for (const frame of decodePeerFrames(data)) this.#received(socket, state, nonce, frame);
-      } catch {
-        // Whatever it is, it is not one of our nodes: dialled anew, as after every cut.
-        socket.terminate();
-      }
+      intake.add(data);
     });
     socket.on("error", () => undefined); // `close` follows
     socket.on("close", () => {
       clearInterval(watch);
-      this.#closed(socket);
+      if (this.#socket !== socket) return;
+      const stood = this.#writer !== undefined;
+      this.#writer = undefined;
+      // Answers that came before the cut are answers.
+      intake.whenEmpty(() => this.#closed(stood));
     });
   }
 
@@ -151,11 +170,13 @@ export class PeerLink {
       state.challenge = frame.nonce;
       const proof = prove(linkKey, { side: "dialling", ...both(frame.nonce) });
       new PeerLinkWriter(socket, limits.peerQueueBytesMax).send({ frame: "hello", from: state.from, to, nonce, proof });
-    } else if (frame.frame === "welcome" && state.challenge !== undefined && this.#writer === undefined) {
+    } else if (frame.frame === "welcome" && state.challenge !== undefined && !state.proven) {
+      if (socket.readyState !== socket.OPEN) return; // cut while it waited for its turn
       if (!proves(linkKey, { side: "listening", ...both(state.challenge) }, frame.proof)) throw new Error("no proof");
+      state.proven = true;
       this.#writer = new PeerLinkWriter(socket, limits.peerQueueBytesMax);
       this.#options.reachable(true);
-    } else if (this.#writer === undefined) throw new Error("a frame before the proof");
+    } else if (!state.proven) throw new Error("a frame before the proof");
     else this.#answered(frame);
   }
 
@@ -193,10 +214,7 @@ export class PeerLink {
     });
   }
 
-  #closed(socket: PeerSocket): void {
-    if (this.#socket !== socket) return;
-    const stood = this.#writer !== undefined;
-    this.#writer = undefined;
+  #closed(stood: boolean): void {
     for (const [id, waiting] of this.#waiting) {
       this.#waiting.delete(id);
       clearTimeout(waiting.alarm);

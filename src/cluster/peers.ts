@@ -1,4 +1,5 @@
 // The links to the other members: one each, made and ended as members come and go.
+import type { RunQueue } from "../run-queue.ts";
 import type { PeerAnswer, PeerNotice, PeerRequest } from "./peer-frames.ts";
 import { NotSent, PeerLink, type LinkLimits } from "./peer-link.ts";
 import type { DialPeer } from "./peer-link-socket.ts";
@@ -8,6 +9,7 @@ export interface PeersOptions {
   nodeId(): string;
   readonly linkKey: Uint8Array;
   readonly limits: LinkLimits;
+  readonly runQueue: RunQueue;
   readonly dial: DialPeer;
   noticed(from: string, notice: PeerNotice): void;
   reachable(nodeId: string, is: boolean): void;
@@ -66,13 +68,14 @@ export class Peers {
   }
 
   #link(nodeId: string, address: string): void {
-    const { nodeId: from, linkKey, limits, dial, noticed, reachable, lost } = this.#options;
+    const { nodeId: from, linkKey, limits, runQueue, dial, noticed, reachable, lost } = this.#options;
     const link = new PeerLink({
       from,
       to: nodeId,
       address,
       linkKey,
       limits,
+      runQueue,
       dial,
       notice: (notice) => noticed(nodeId, notice),
       reachable: (is) => {

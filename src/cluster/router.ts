@@ -3,6 +3,7 @@
 import type { ActorPort, Call, Outcome, Refused } from "../actors/actor-port.ts";
 import { actorKey, shardOf } from "../actors/actor-address.ts";
 import { refuse } from "../protocol/errors.ts";
+import type { RunQueue } from "../run-queue.ts";
 import type { Fence, Shard, ShardMark, Store } from "../store/store.ts";
 import { NotSent } from "./peer-link.ts";
 import type { CallAnswer, PeerAnswer, PeerRequest } from "./peer-frames.ts";
@@ -16,6 +17,8 @@ export interface RouterOptions {
   readonly store: Pick<Store, "shardCount" | "readOwner">;
   readonly local: ActorPort;
   readonly limits: RouterLimits;
+  /** In whose turns calls go on that waited. */
+  readonly runQueue: Pick<RunQueue, "turn">;
   fenceOf(shard: Shard): Fence | undefined;
   nodeId(): string;
   isMember(nodeId: string): boolean;
@@ -99,12 +102,27 @@ export class Router implements ActorPort {
       if (first === undefined) break;
       // Out of the queue while it asks: nobody can say then that it was not applied.
       this.#leave(queue, first);
-      if (await this.#asked(shard, first)) break;
+      if (!(await this.#asked(shard, first))) continue;
+      if (await this.#askAll(shard, queue)) return;
+      waitMs = WAIT_MIN_MS;
     }
     this.#moving.delete(shard);
-    for (const entry of [...queue]) {
-      this.#leave(queue, entry);
-      void this.#asked(shard, entry);
+  }
+
+  /** False: the shard has gone on, and what is left waits for it again. */
+  async #askAll(shard: Shard, queue: WaitingCall[]): Promise<boolean> {
+    let isElsewhere = false;
+    for (;;) {
+      // Calls for many shards go on at once when a node was lost.
+      await this.#options.runQueue.turn();
+      if (isElsewhere) return false;
+      const [next] = queue;
+      if (next === undefined) {
+        this.#moving.delete(shard);
+        return true;
+      }
+      this.#leave(queue, next);
+      void this.#asked(shard, next).then((isHere) => (isElsewhere ||= !isHere));
     }
   }
 

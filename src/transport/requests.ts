@@ -44,20 +44,23 @@ export class Requests {
     this.#options = options;
   }
 
-  /** False: the id is in flight already, which is no frame of this protocol. */
-  start(frame: RequestFrame): boolean {
+  /**
+   * False: the id is in flight already, which is no frame of this protocol.
+   * @param arrivedMs from when on the request's time runs (`performance.now()`)
+   */
+  start(frame: RequestFrame, arrivedMs: number): boolean {
     if (this.#inFlight.has(frame.id)) return false;
     const request: InFlight = {
       id: frame.id,
       method: "unknown",
-      startedAt: performance.now(),
+      startedAt: arrivedMs,
       abort: new AbortController(),
     };
     if (this.#running >= this.#options.limits.inFlightMax) {
       this.#answer(request, { kind: "refused", refusal: refuse("IN_FLIGHT_LIMIT") });
       return true;
     }
-    const retryAfterMs = this.#options.takeRequest(request.startedAt);
+    const retryAfterMs = this.#options.takeRequest(performance.now());
     if (retryAfterMs > 0) {
       this.#answer(request, { kind: "refused", refusal: refuse("RATE_LIMITED", { retryAfterMs }) });
       return true;
@@ -66,7 +69,8 @@ export class Requests {
     const named = { ...request, method: judged.method };
     const ttlMs = Math.min(frame.meta.ttlMs ?? this.#options.limits.ttlMsDefault, this.#options.limits.ttlMsMax);
     if (judged.kind === "refused") this.#answer(named, judged);
-    else if (ttlMs === 0) this.#answer(named, { kind: "refused", refusal: refuse("DEADLINE_EXCEEDED") });
+    else if (performance.now() >= arrivedMs + ttlMs)
+      this.#answer(named, { kind: "refused", refusal: refuse("DEADLINE_EXCEEDED") });
     else void this.#run(named, judged.method, judged.params, frame, ttlMs);
     return true;
   }
@@ -93,8 +97,9 @@ export class Requests {
   ): Promise<void> {
     this.#inFlight.set(request.id, request);
     this.#running += 1;
-    request.timer = setTimeout(() => this.#expire(request, method), ttlMs + DEADLINE_GRACE_MS);
     const deadline = request.startedAt + ttlMs;
+    const leftMs = deadline - performance.now();
+    request.timer = setTimeout(() => this.#expire(request, method), leftMs + DEADLINE_GRACE_MS);
     let outcome: SubscriptionAnswer;
     try {
       outcome = await this.#perform(request, method, params, frame, deadline);

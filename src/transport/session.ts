@@ -1,6 +1,7 @@
 // One WebSocket of one application server: frames in, frames out, and every reason to end it. Holds nothing
 // that outlives the socket.
 import type { RawData, WebSocket } from "ws";
+import { FrameIntake } from "../frame-intake.ts";
 import { closeCodes, type CloseCode } from "../protocol/close-codes.ts";
 import { encodeGoaway, encodePong, encodeReset, encodeWelcome, SUBPROTOCOL } from "../protocol/frames.ts";
 import type { ClientFrame, Goaway } from "../protocol/frames.ts";
@@ -30,6 +31,7 @@ export class Session {
   readonly #requests: Requests;
   readonly #subscriptions: Subscriptions;
   readonly #heartbeat: Heartbeat;
+  readonly #intake: FrameIntake<ClientFrame>;
   #ended = false;
 
   constructor(socket: WebSocket, options: SessionOptions) {
@@ -48,6 +50,17 @@ export class Session {
       send: (frame) => this.#writer.frame(frame),
     });
     this.#heartbeat = new Heartbeat(socket, options.limits, () => this.close(closeCodes.noPong));
+    this.#intake = new FrameIntake({
+      queue: options.runQueue,
+      share: 1,
+      decode: decodeMessage,
+      take: (frame, arrivedMs) => this.#take(frame, arrivedMs),
+      failed: (error) => this.#broken(error),
+      backlog: {
+        bytesMax: options.limits.intakePauseBytes,
+        changed: (isFull) => (isFull ? socket.pause() : socket.resume()),
+      },
+    });
     socket.on("message", (data, isBinary) => this.#receive(data, isBinary));
     socket.on("close", (code) => this.#end(code));
     socket.on("error", (error) => this.#failed(error));
@@ -84,6 +97,7 @@ export class Session {
   #end(code: number): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#intake.stop();
     this.#heartbeat.stop();
     this.#requests.close();
     this.#subscriptions.closeAll();
@@ -94,11 +108,6 @@ export class Session {
   /** ws closes the socket by itself; which code it sends shows only in its error. */
   #failed(error: NodeJS.ErrnoException): void {
     if (error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH") this.#end(closeCodes.tooBig.code);
-  }
-
-  /** A call, because what happens between two looks is not seen by the compiler. */
-  #isEnded(): boolean {
-    return this.#ended;
   }
 
   #welcome(): void {
@@ -123,27 +132,19 @@ export class Session {
       this.close(closeCodes.protocolError);
       return;
     }
-    try {
-      const parsed = decodeClientFrames(data);
-      if (!parsed.ok) {
-        this.close(closeCodes.protocolError);
-        return;
-      }
-      for (const frame of parsed.frames) {
-        if (this.#isEnded()) return;
-        this.#take(frame);
-      }
-    } catch (error) {
-      // A defect must end this session at most.
-      this.#options.events.bug("session", error);
-      this.close(closeCodes.protocolError);
-    }
+    this.#intake.add(data);
   }
 
-  #take(frame: ClientFrame): void {
+  #broken(error: unknown): void {
+    // A defect must end this session at most.
+    if (!(error instanceof NoFrames)) this.#options.events.bug("session", error);
+    this.close(closeCodes.protocolError);
+  }
+
+  #take(frame: ClientFrame, arrivedMs: number): void {
     switch (frame.type) {
       case "request":
-        if (!this.#requests.start(frame)) this.close(closeCodes.protocolError);
+        if (!this.#requests.start(frame, arrivedMs)) this.close(closeCodes.protocolError);
         break;
       case "ack":
         this.#subscriptions.acknowledge(frame);
@@ -172,4 +173,15 @@ export class Session {
       writable: () => this.#writer.writable(),
     };
   }
+}
+
+/** Bytes that are no frames of a client. */
+class NoFrames extends Error {
+  override readonly name = "NoFrames";
+}
+
+function decodeMessage(bytes: Uint8Array): readonly ClientFrame[] {
+  const parsed = decodeClientFrames(bytes);
+  if (!parsed.ok) throw new NoFrames(parsed.message);
+  return parsed.frames;
 }

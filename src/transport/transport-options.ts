@@ -1,6 +1,7 @@
 // What the transport is given: its ports, its limits and the events that it reports. Types only.
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
+import type { RunQueue } from "../run-queue.ts";
 import type { Acknowledgements } from "../services/acknowledgements.ts";
 import type { Delivery } from "../services/delivery.ts";
 import type { Authenticator, Dispatch } from "../services/request-port.ts";
@@ -23,6 +24,7 @@ export interface TransportLimits {
   readonly handshakesPendingMax: number;
   readonly handshakeTimeoutMs: number;
   readonly sessionsMax: number;
+  readonly intakePauseBytes: number;
   readonly keyCheckMs: number;
 }
 
@@ -49,6 +51,8 @@ export interface TransportOptions {
   readonly acknowledgements: Acknowledgements;
   /** Upgrades on paths that are not the application servers'. */
   readonly otherUpgrades: ReadonlyMap<string, (request: IncomingMessage, socket: Duplex, head: Buffer) => void>;
+  /** In whose turns frames are taken. */
+  readonly runQueue: RunQueue;
   readonly limits: TransportLimits;
   readonly events: TransportEvents;
 }

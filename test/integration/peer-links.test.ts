@@ -8,8 +8,10 @@ import { PeerLinkServer } from "../../src/cluster/peer-link-server.ts";
 import { PeerLinkWriter } from "../../src/cluster/peer-link-writer.ts";
 import { PEER_PATH, PEER_SUBPROTOCOL, type PeerRequest } from "../../src/cluster/peer-frames.ts";
 import { webSocketDialer } from "../../src/cluster/peer-link-socket.ts";
+import { RunQueue } from "../../src/run-queue.ts";
 
 const KEY = new Uint8Array(32).fill(1);
+const runQueue = new RunQueue({ turnMs: 10 });
 const limits = { peerRequestsMax: 2, peerMessageBytesMax: 1_048_576, peerQueueBytesMax: 1_048_576 };
 
 let http: Server;
@@ -24,6 +26,7 @@ beforeEach(async () => {
     nodeId: () => "listener",
     linkKey: KEY,
     limits,
+    runQueue,
     requested: (_, request) => {
       asked.push(request);
       if (request.kind === "handOver") return new Promise(() => undefined);
@@ -54,6 +57,7 @@ function dial(more: { linkKey?: Uint8Array; to?: string } = {}): { link: PeerLin
     address: address(),
     linkKey: KEY,
     limits,
+    runQueue,
     dial: webSocketDialer(limits),
     notice: () => undefined,
     reachable: (is) => reached.push(is),

@@ -6,6 +6,7 @@ import { StoreClock } from "../../src/actors/store-clock.ts";
 import { PEER_PATH } from "../../src/cluster/peer-frames.ts";
 import { createNode, type NodeEvents, type ServerNode } from "../../src/node.ts";
 import { closeCodes } from "../../src/protocol/close-codes.ts";
+import { RunQueue } from "../../src/run-queue.ts";
 import type { Principal } from "../../src/services/request-port.ts";
 import { Session } from "../../src/transport/session.ts";
 import { fairWeather, storeView, type StoreWeather } from "./store-view.ts";
@@ -23,6 +24,7 @@ export class SimNode {
   readonly weather: StoreWeather = fairWeather();
   machine: Machine;
   server: ServerNode | undefined;
+  #runQueue: RunQueue;
   nodeId = "";
   ready = false;
   /** Shards that it should own and did not at its last look. */
@@ -38,6 +40,7 @@ export class SimNode {
 
   constructor(world: World, name: string) {
     this.#world = world;
+    this.#runQueue = new RunQueue({ turnMs: world.limits.loopTurnMs });
     this.name = name;
     this.address = `${name}:7400`;
     this.machine = new Machine(world.simulator, `${name}.0`);
@@ -69,6 +72,7 @@ export class SimNode {
     machine.wallOffsetMs = simulator.chance(0.3) ? simulator.between(-3_600_000, 3_600_000) : 0;
     this.machine = machine;
     this.#sessions.clear();
+    this.#runQueue = new RunQueue({ turnMs: this.#world.limits.loopTurnMs });
     [this.ready, this.leaving, this.down, this.server] = [false, false, false, undefined];
     network.listen(this.address, { machine, accept: (socket, path) => this.#accept(machine, socket, path) });
     machine.after(0, "arrival", "starts", () => {
@@ -108,6 +112,7 @@ export class SimNode {
       store: view,
       clock,
       limits: world.limits,
+      runQueue: this.#runQueue,
       secrets: world.secrets,
       events: this.#events(),
       address: () => this.address,
@@ -173,6 +178,7 @@ export class SimNode {
       streams,
       acknowledgements,
       otherUpgrades: new Map(),
+      runQueue: this.#runQueue,
       limits: world.limits,
       events: {
         sessionOpened: () => undefined,

@@ -21,6 +21,9 @@ export class SimSocket extends EventEmitter {
   readonly bufferedAmount = 0;
   readonly machine: Machine;
   readyState = CONNECTING;
+  /** Came in while the reader wanted nothing. */
+  readonly #unread: Packet[] = [];
+  #paused = false;
   /** Sends to the other end; undefined until there is one. */
   carry: ((packet: Packet) => void) | undefined;
 
@@ -63,10 +66,20 @@ export class SimSocket extends EventEmitter {
   /** From the network, in an event of this end's machine. */
   received(packet: Packet): void {
     if (this.readyState !== OPEN) return;
-    if (packet.kind === "message") this.emit("message", packet.data, true);
+    if (this.#paused) this.#unread.push(packet);
+    else if (packet.kind === "message") this.emit("message", packet.data, true);
     else if (packet.kind === "ping") this.carry?.({ kind: "pong" });
     else if (packet.kind === "pong") this.emit("pong");
     else this.lost(packet.code);
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    for (const packet of this.#unread.splice(0)) this.received(packet);
   }
 
   /** The connection is gone, or never came about. */

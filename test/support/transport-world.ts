@@ -3,6 +3,7 @@ import type { Limits } from "../../src/config.ts";
 import { LIMIT_SETTINGS } from "../../src/limit-settings.ts";
 import { encode } from "../../src/protocol/codec.ts";
 import { refuse } from "../../src/protocol/errors.ts";
+import { RunQueue } from "../../src/run-queue.ts";
 import { Acknowledgements } from "../../src/services/acknowledgements.ts";
 import { Delivery } from "../../src/services/delivery.ts";
 import type { Authenticator, Dispatch, Principal, Request, SessionQuotas } from "../../src/services/request-port.ts";
@@ -82,6 +83,7 @@ export class TransportWorld implements Authenticator, StreamDirectory {
       streams: this,
       acknowledgements: this.#acknowledgements,
       otherUpgrades: new Map(),
+      runQueue: new RunQueue({ turnMs: all.loopTurnMs }),
       limits: all,
       events: this.telemetry,
     });

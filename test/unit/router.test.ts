@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import type { Call, Outcome } from "../../src/actors/actor-port.ts";
 import { Router } from "../../src/cluster/router.ts";
 import { refuse } from "../../src/protocol/errors.ts";
+import { RunQueue } from "../../src/run-queue.ts";
 
 interface World {
   readonly router: Router;
@@ -24,6 +25,7 @@ function open(movingCallsMax = 100): World {
       },
     },
     limits: { movingCallsMax },
+    runQueue: new RunQueue({ turnMs: 10 }),
     fenceOf: () => undefined,
     nodeId: () => "here",
     isMember: () => true,
