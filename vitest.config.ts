@@ -7,7 +7,7 @@ const execArgv = ["--import", path.join(import.meta.dirname, "test/support/types
 /** Faults whose healing is timed: one file at a time, so that the timings mean something. */
 const TIMED = [
   "test/chaos/{activation-storm,cluster-cuts,cluster-faults,haproxy,ignored-hand-over,soak}.test.ts",
-  "test/chaos/{lagging-replica,sentinel-failover}.test.ts",
+  "test/chaos/{lagging-replica,redis-cluster,sentinel-failover}.test.ts",
 ];
 
 const processes = {

@@ -1,11 +1,12 @@
-// A lagging replica is promoted in the place of the primary that went, behind one address or by Sentinel: what was
-// acknowledged since is gone. No node may go on as if nothing had happened (rule 8).
+// A lagging replica is promoted in the place of the primary that went, behind one address, by Sentinel or in a
+// cluster: what was acknowledged since is gone. No node may go on as if nothing had happened (rule 8).
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { AegisError, connect, type AegisClient } from "../../src/client/client.ts";
 import { CuttingProxy } from "../support/cutting-proxy.ts";
 import { MlsClient } from "../support/mls-client.ts";
 import { opaqueMessage } from "../support/opaque-messages.ts";
+import { RedisClusterDeployment } from "../support/redis-cluster.ts";
 import { redisCommand, startRedis } from "../support/redis-server.ts";
 import { SentinelDeployment } from "../support/sentinel-deployment.ts";
 import { ServerProcess } from "../support/server-process.ts";
@@ -47,6 +48,24 @@ async function bySentinel(): Promise<Redises> {
     async promote() {
       await deployment.primary.kill9();
       await deployment.promoted();
+    },
+    stop: () => deployment.stop(),
+  };
+}
+
+/** All three primaries at once, so that every shard is struck; each replica takes over, as an operator may order it. */
+async function inCluster(): Promise<Redises> {
+  const deployment = await RedisClusterDeployment.start({ replicas: true });
+  const each = (act: (n: number) => Promise<void>): Promise<unknown> =>
+    Promise.all(deployment.primaries.map((_, n) => act(n)));
+  return {
+    url: deployment.url,
+    async stopReplicating() {
+      await each((n) => deployment.stopReplicating(n));
+    },
+    async promote() {
+      await each((n) => deployment.pair(n).primary.kill9());
+      await each((n) => deployment.takeOver(n));
     },
     stop: () => deployment.stop(),
   };
@@ -122,6 +141,7 @@ test.each([
   ["both nodes live", false, behindOneAddress],
   ["the node that wrote is gone as well, and another had heard of it", true, behindOneAddress],
   ["by Sentinel", false, bySentinel],
+  ["in a cluster", false, inCluster],
 ] as const)(
   "[F17] [G2] a lagging replica is promoted, %s: lineages change, loudly, and no package goes out twice",
   async (_, writerDies, make) => {

@@ -1,8 +1,5 @@
 // What a Redis must show before it is used, at the start and at every new connection; and what never leaks.
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
-import path from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { openStore } from "../../src/store/open-store.ts";
 import { openRedisStore, type RedisStoreOptions } from "../../src/store/redis/redis-store.ts";
@@ -11,6 +8,7 @@ import type { StoreEvent } from "../../src/store/store-event.ts";
 import { bytes, Owner } from "../contract/store-case.ts";
 import { freePort } from "../support/free-port.ts";
 import { redisCommand, type RedisServer, type RedisServerOptions, startRedis } from "../support/redis-server.ts";
+import { selfSigned } from "../support/self-signed.ts";
 
 const cleanups: (() => Promise<void>)[] = [];
 
@@ -141,40 +139,17 @@ test("[G6] a store URL that names no store is refused", () => {
 
 test("[G9] rediss:// speaks TLS and knows its server by the authority given", async () => {
   const redis = await redisFor();
-  const [key, certificate, port] = [
-    path.join(redis.dir, "key.pem"),
-    path.join(redis.dir, "cert.pem"),
-    await freePort(),
-  ];
-  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
-  const made = spawnSync("openssl", [
-    "req",
-    "-x509",
-    "-newkey",
-    "rsa:2048",
-    "-nodes",
-    "-days",
-    "2",
-    "-keyout",
-    key,
-    "-out",
-    certificate,
-    ...subject,
-  ]);
-  assert.equal(made.status, 0);
-  for (const setting of [
-    ["tls-cert-file", certificate, "tls-key-file", key, "tls-auth-clients", "no", "tls-port", String(port)],
-  ]) {
-    await redisCommand(redis.port, ["CONFIG", "SET", ...setting]);
-  }
+  const port = await freePort();
+  const { pem, settings } = await selfSigned(redis.dir);
+  await redisCommand(redis.port, ["CONFIG", "SET", ...Object.entries(settings).flat(), "tls-port", String(port)]);
   const url = `rediss://localhost:${port}`;
-  const store = await open(url, { tlsCa: readFileSync(certificate, "utf8") });
+  const store = await open(url, { tlsCa: pem });
   assert.equal(await store.healthy(), true);
   await expect(open(url)).rejects.toThrow(/SELF_SIGNED/);
 });
 
 test("a Redis in cluster mode wants the URL of a cluster, and any other does not", async () => {
-  const cluster = await redisFor({ args: ["--cluster-enabled", "yes"] });
+  const cluster = await redisFor({ busPort: await freePort() });
   await expect(open(cluster.url)).rejects.toThrow("it runs in cluster mode: name it with redis+cluster://");
   const single = await redisFor();
   await expect(open(`redis+cluster://127.0.0.1:${single.port}`)).rejects.toThrow(

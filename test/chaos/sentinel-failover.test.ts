@@ -1,9 +1,8 @@
 // The store on a primary that Sentinel knows: a failover is found, every promoted server is judged like the first, and
 // what is wrong with the sentinels is said.
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { openRedisStore, type RedisStoreOptions } from "../../src/store/redis/redis-store.ts";
@@ -13,6 +12,7 @@ import { bytes, Owner, text } from "../contract/store-case.ts";
 import { CuttingProxy } from "../support/cutting-proxy.ts";
 import { freePort } from "../support/free-port.ts";
 import { launchRedis, redisCommand, startRedis } from "../support/redis-server.ts";
+import { selfSigned } from "../support/self-signed.ts";
 import { SentinelDeployment, type SentinelOptions } from "../support/sentinel-deployment.ts";
 
 const cleanups: (() => Promise<void>)[] = [];
@@ -185,12 +185,3 @@ test("[G9] rediss+sentinel:// speaks TLS with the sentinels and with the primary
   await expect(open(url)).rejects.toThrow(StoreUnavailable);
   await expect(open(`rediss+sentinel://127.0.0.1:${sentinelPort}/main`)).rejects.toThrow(StoreUnavailable);
 });
-
-async function selfSigned(dir: string): Promise<{ readonly pem: string; readonly settings: Record<string, string> }> {
-  const [key, certificate] = [join(dir, "key.pem"), join(dir, "cert.pem")];
-  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"];
-  const words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", certificate];
-  assert.equal(spawnSync("openssl", [...words, ...subject]).status, 0);
-  const files = { "tls-cert-file": certificate, "tls-key-file": key, "tls-ca-cert-file": certificate };
-  return { pem: await readFile(certificate, "utf8"), settings: { ...files, "tls-auth-clients": "no" } };
-}

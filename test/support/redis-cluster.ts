@@ -1,6 +1,7 @@
 // A Redis Cluster of three primaries, each with a replica if asked for: real processes on free ports, with folders of
 // their own.
 import { setTimeout as delay } from "node:timers/promises";
+import { freePort } from "./free-port.ts";
 import { redisCommand, type RedisServer, startRedis } from "./redis-server.ts";
 
 export interface RedisClusterOptions {
@@ -34,16 +35,17 @@ export class RedisClusterDeployment {
   static async start(options: RedisClusterOptions = {}): Promise<RedisClusterDeployment> {
     const { replicas = false, appendfsync = "always", password } = options;
     const login = ["--user", ...REPLICATION, "--masteruser", "replica", "--masterauth", "replicates"];
-    const settings = ["--cluster-enabled", "yes", "--cluster-node-timeout", String(NODE_TIMEOUT_MS)];
+    const settings = ["--cluster-node-timeout", String(NODE_TIMEOUT_MS)];
     // A replica may be promoted however long it has heard nothing; the others' shards go on meanwhile.
     settings.push("--cluster-replica-validity-factor", "0", "--cluster-require-full-coverage", "no");
     const args = [...settings, ...login, "--repl-diskless-sync-delay", "0"];
     if (password !== undefined) args.push("--requirepass", password);
     const count = replicas ? 2 * PRIMARIES : PRIMARIES;
-    const servers = await Promise.all(Array.from({ length: count }, () => startRedis({ appendfsync, args })));
+    const busPorts = await Promise.all(Array.from({ length: count }, () => freePort()));
+    const servers = await Promise.all(busPorts.map((busPort) => startRedis({ appendfsync, args, busPort })));
     const deployment = new RedisClusterDeployment(servers.slice(0, PRIMARIES), servers.slice(PRIMARIES), password);
     try {
-      await deployment.#join();
+      await deployment.#join(busPorts);
     } catch (error) {
       await deployment.stop();
       throw error;
@@ -91,6 +93,28 @@ export class RedisClusterDeployment {
     return until(async () => (await this.ask(this.pair(n).replica, ["INFO", "replication"])).includes("role:master"));
   }
 
+  /** Which primary has the slot, by its number, as the cluster was made. */
+  primaryOf(slot: number): number {
+    return Array.from({ length: PRIMARIES }, (_, n) => n).findLastIndex((n) => slot >= firstSlot(n));
+  }
+
+  /** Moves a slot from one primary to another, one key at a time. */
+  async moveSlot(slot: number, from: number, to: number): Promise<void> {
+    const [source, target] = [this.primaries[from], this.primaries[to]];
+    if (source === undefined || target === undefined) throw new Error("no such primary");
+    const [sourceId, targetId] = [await this.#idOf(source), await this.#idOf(target)];
+    await this.ask(target, ["CLUSTER", "SETSLOT", String(slot), "IMPORTING", sourceId]);
+    await this.ask(source, ["CLUSTER", "SETSLOT", String(slot), "MIGRATING", targetId]);
+    const migrate = ["MIGRATE", "127.0.0.1", String(target.port)];
+    for (;;) {
+      const [, size, key] = (await this.ask(source, ["CLUSTER", "GETKEYSINSLOT", String(slot), "1"])).split("\r\n");
+      if (size === undefined || key === undefined || key === "") break;
+      await this.ask(source, [...migrate, key, "0", "5000"]);
+    }
+    for (const server of [target, source])
+      await this.ask(server, ["CLUSTER", "SETSLOT", String(slot), "NODE", targetId]);
+  }
+
   pair(n: number): { readonly primary: RedisServer; readonly replica: RedisServer } {
     const [primary, replica] = [this.primaries[n], this.replicas[n]];
     if (primary === undefined || replica === undefined) throw new Error("no such primary with a replica");
@@ -102,7 +126,7 @@ export class RedisClusterDeployment {
     await Promise.all(this.servers.map((server) => server.stop()));
   }
 
-  async #join(): Promise<void> {
+  async #join(busPorts: readonly number[]): Promise<void> {
     const [first] = this.primaries;
     if (first === undefined) throw new Error("no server");
     await Promise.all(
@@ -110,32 +134,48 @@ export class RedisClusterDeployment {
         // Without an epoch of its own each, the servers would quarrel for some rounds.
         await this.ask(server, ["CLUSTER", "SET-CONFIG-EPOCH", String(n + 1)]);
         if (n >= PRIMARIES) return;
-        const [from, to] = [n, n + 1].map((part) => Math.floor((part * SLOTS) / PRIMARIES)) as [number, number];
-        await this.ask(server, ["CLUSTER", "ADDSLOTSRANGE", String(from), String(to - 1)]);
+        await this.ask(server, ["CLUSTER", "ADDSLOTSRANGE", String(firstSlot(n)), String(firstSlot(n + 1) - 1)]);
       }),
     );
-    for (const { port } of this.servers.slice(1)) await this.ask(first, ["CLUSTER", "MEET", "127.0.0.1", String(port)]);
-    await this.#agreed(PRIMARIES);
+    for (const [n, { port }] of this.servers.entries()) {
+      if (n > 0) await this.ask(first, ["CLUSTER", "MEET", "127.0.0.1", String(port), String(busPorts[n])]);
+    }
+    await this.#agreed(0);
     for (const [n, replica] of this.replicas.entries()) {
-      const id = await this.ask(this.pair(n).primary, ["CLUSTER", "MYID"]);
-      await this.ask(replica, ["CLUSTER", "REPLICATE", id.split("\r\n")[1] ?? ""]);
+      await this.ask(replica, ["CLUSTER", "REPLICATE", await this.#idOf(this.pair(n).primary)]);
     }
     for (const n of this.replicas.keys()) {
       await until(async () => (await this.ask(this.pair(n).primary, ["WAIT", "1", "1000"])).startsWith(":1"));
     }
-    await this.#agreed(PRIMARIES);
+    await this.#agreed(this.replicas.length);
   }
 
-  /** Every server has heard of all, and knows who has which slots. */
-  async #agreed(primaries: number): Promise<void> {
+  async #idOf(server: RedisServer): Promise<string> {
+    const [, id = ""] = (await this.ask(server, ["CLUSTER", "MYID"])).split("\r\n");
+    return id;
+  }
+
+  /** Every server has heard of all, knows who has which slots, and who follows. */
+  async #agreed(following: number): Promise<void> {
+    const expected = [
+      "cluster_state:ok",
+      `cluster_known_nodes:${this.servers.length}\r`,
+      `cluster_size:${PRIMARIES}\r`,
+    ];
     for (const server of this.servers) {
       await until(async () => {
-        const info = await this.ask(server, ["CLUSTER", "INFO"]);
-        const expected = [`cluster_known_nodes:${this.servers.length}\r`, `cluster_size:${primaries}\r`];
-        return ["cluster_state:ok", ...expected].every((line) => info.includes(line));
+        const [info, nodes] = await Promise.all([
+          this.ask(server, ["CLUSTER", "INFO"]),
+          this.ask(server, ["CLUSTER", "NODES"]),
+        ]);
+        return expected.every((line) => info.includes(line)) && nodes.split(/slave [0-9a-f]/).length - 1 === following;
       });
     }
   }
+}
+
+function firstSlot(n: number): number {
+  return Math.floor((n * SLOTS) / PRIMARIES);
 }
 
 async function until(holds: () => Promise<boolean>): Promise<void> {

@@ -12,6 +12,8 @@ export interface RedisServerOptions {
   readonly appendfsync?: "always" | "everysec" | "no";
   /** Default: a free one. */
   readonly port?: number;
+  /** In cluster mode: the port on which the servers of a cluster speak with one another. Else none. */
+  readonly busPort?: number;
   /** More of redis-server's own options, as on its command line. */
   readonly args?: readonly string[];
   /** What runs redis-server: strace with its arguments, say. It must become the server, or end with it. */
@@ -83,7 +85,10 @@ async function launch(dir: string, port: number, options: RedisServerOptions): P
     loglevel: "warning",
     daemonize: "no",
   };
-  const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+  const { busPort } = options;
+  // Redis' own choice, 10,000 above the other, is no port for half of the free ones.
+  const cluster = busPort === undefined ? {} : { "cluster-enabled": "yes", "cluster-port": String(busPort) };
+  const args = Object.entries({ ...settings, ...cluster }).flatMap(([name, value]) => [`--${name}`, value]);
   return launchRedis(port, [...args, ...(options.args ?? [])], options.wrapper);
 }
 

@@ -1,5 +1,6 @@
 // What ioredis is told: how to find the primary, and that it must never queue or send a command again by itself
 // (GUARANTEES rule 2).
+import { isIP } from "node:net";
 import type { RedisOptions as AnyOptions } from "ioredis";
 import type { RedisAddress } from "./redis-url.ts";
 
@@ -66,7 +67,9 @@ function routeOptions(demand: ClientDemand): RedisOptions {
   const { route, tls } = demand.address;
   if (route.kind === "server") {
     const { host, port } = route;
-    return { host, port, ...(tls ? { tls: { servername: host, ...authority(tlsCa) } } : {}) };
+    // A name is asked for in the handshake; an address is only looked for in the certificate.
+    const asked = isIP(host) === 0 ? { servername: host } : {};
+    return { host, port, ...(tls ? { tls: { ...asked, ...authority(tlsCa) } } : {}) };
   }
   return {
     sentinels: [...route.sentinels],
