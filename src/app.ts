@@ -5,7 +5,7 @@ import type { ActorHost } from "./actors/actor-host.ts";
 import { StoreClock } from "./actors/store-clock.ts";
 import { advertisedAddress } from "./cluster/advertised-address.ts";
 import type { Cluster } from "./cluster/cluster.ts";
-import { webSocketDialer } from "./cluster/peer-link-socket.ts";
+import { webSocketDialer, type LinkTrust } from "./cluster/peer-link-socket.ts";
 import type { Config } from "./config.ts";
 import { createNode } from "./node.ts";
 import type { Acknowledgements } from "./services/acknowledgements.ts";
@@ -19,6 +19,7 @@ import type { SabotageSwitches } from "./store/sabotage.ts";
 import type { Store } from "./store/store.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { startAdminServer, type AdminServer } from "./transport/admin-server.ts";
+import { readPem, ServerCertificate } from "./transport/server-certificate.ts";
 import { AegisServer } from "./transport/websocket-server.ts";
 
 export interface AppOptions {
@@ -47,14 +48,29 @@ const CLOCK_RESYNC_MS = 10_000;
 /** @throws StoreRefused when the store can't keep what the configuration promises */
 export async function startApp(options: AppOptions): Promise<App> {
   const { telemetry } = options;
+  const tls = tlsOf(options);
   const store = await openConfigured(options);
   try {
-    return await serve(options, store);
+    return await serve(options, store, tls);
   } catch (error) {
     await store.close();
     telemetry.bug("start", error);
     throw error;
   }
+}
+
+interface Tls {
+  readonly certificate: ServerCertificate;
+  readonly trust: LinkTrust;
+}
+
+/** What the port shows and what links believe, where it speaks TLS. @throws Error saying which file can't be used */
+function tlsOf({ config, telemetry }: AppOptions): Tls | undefined {
+  const { tlsCertFile, tlsKeyFile, linkCaFile, linkServerName } = config;
+  if (tlsCertFile === undefined || tlsKeyFile === undefined) return undefined;
+  const ca = linkCaFile === undefined ? undefined : readPem("linkCaFile", linkCaFile);
+  const certificate = new ServerCertificate({ certFile: tlsCertFile, keyFile: tlsKeyFile }, telemetry);
+  return { certificate, trust: { ca, serverName: linkServerName } };
 }
 
 function openConfigured({ config, secrets, telemetry, sabotage }: AppOptions): Promise<Store> {
@@ -73,7 +89,7 @@ function openConfigured({ config, secrets, telemetry, sabotage }: AppOptions): P
   });
 }
 
-async function serve(options: AppOptions, store: Store): Promise<App> {
+async function serve(options: AppOptions, store: Store, tls: Tls | undefined): Promise<App> {
   const { config, telemetry, nodeId, version } = options;
   const clock = new StoreClock(store, CLOCK_RESYNC_MS);
   await clock.start();
@@ -91,7 +107,7 @@ async function serve(options: AppOptions, store: Store): Promise<App> {
     runQueue,
     events: telemetry,
     address: () => advertisedAddress(config, listening.port),
-    dial: webSocketDialer(config.limits),
+    dial: webSocketDialer(config.limits, tls?.trust),
     // The embedded store's folder is locked: whoever is recorded there is gone.
     alone: config.store.kind === "lmdb",
     treeWorkers,
@@ -106,6 +122,7 @@ async function serve(options: AppOptions, store: Store): Promise<App> {
   const server = new AegisServer({
     host: config.host,
     port: config.port,
+    certificate: tls?.certificate,
     node: nodeId,
     version,
     dispatch,

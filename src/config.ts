@@ -29,6 +29,25 @@ export const SERVER_SETTINGS = {
     "Where other nodes of the deployment reach this one; without it host and port, or, when the host is 0.0.0.0 or ::, the machine's first outward IPv4 address.",
     { flag: "advertise" },
   ),
+  tlsCertFile: text(
+    /^.+$/s,
+    "a path",
+    undefined,
+    "PEM file of this node's certificate, followed by those that lead to its authority. With it and `tlsKeyFile` the port speaks TLS (`wss://`), with application servers and among nodes: on all nodes or on none. Read again when it changes.",
+  ),
+  tlsKeyFile: text(/^.+$/s, "a path", undefined, "PEM file of the certificate's private key, not encrypted."),
+  linkCaFile: text(
+    /^.+$/s,
+    "a path",
+    undefined,
+    "PEM file of the authority that signed the other nodes' certificates, where the system does not trust it; needs `tlsCertFile`.",
+  ),
+  linkServerName: text(
+    /^[A-Za-z0-9.-]{1,253}$/,
+    "a host name",
+    undefined,
+    "The name that every node's certificate carries, where that is not the host at which the others reach it; needs `tlsCertFile`.",
+  ),
   adminHost: text(
     /^\S+$/,
     "an address or a host name",

@@ -136,7 +136,13 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function checkTogether({ limits }: Config): void {
+function checkTogether({ limits, tlsCertFile, tlsKeyFile, linkCaFile, linkServerName }: Config): void {
+  if ((tlsCertFile === undefined) !== (tlsKeyFile === undefined)) {
+    throw new Invalid("tlsCertFile and tlsKeyFile are given both or not at all");
+  }
+  if (tlsCertFile === undefined && (linkCaFile ?? linkServerName) !== undefined) {
+    throw new Invalid("linkCaFile and linkServerName need tlsCertFile and tlsKeyFile");
+  }
   if (limits.ttlMsDefault > limits.ttlMsMax) throw new Invalid("ttlMsDefault must not be above ttlMsMax");
   if (limits.socketPauseBytes > limits.socketQueueBytesMax) {
     throw new Invalid("socketPauseBytes must not be above socketQueueBytesMax");

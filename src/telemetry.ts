@@ -47,6 +47,7 @@ export function createTelemetry(options: TelemetryOptions) {
     /** The page of /metrics. */
     metrics: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
     ...processEvents(log),
+    ...certificateEvents(log, registry),
     ...sessionEvents(log, registry),
     ...requestEvents(log, registry),
     ...deliveryEvents(log, registry),
@@ -80,6 +81,21 @@ function processEvents(log: Logger) {
     /** A defect: something asserted turned out wrong. The process goes on. */
     bug: (where: string, error: unknown) => log.error({ where, err: error }, "bug"),
     startRefused: (error: unknown) => log.fatal({ err: error }, "refused to start"),
+  };
+}
+
+function certificateEvents(log: Logger, registry: Registry) {
+  const valid = new Gauge({
+    name: "aegis_certificate_valid_until_seconds",
+    help: "When the port's own certificate expires, seconds since 1970; 0: it speaks no TLS.",
+    registers: [registry],
+  });
+  return {
+    certificateUsed(validUntilMs: number) {
+      valid.set(validUntilMs / 1000);
+      log.info({ validUntil: new Date(validUntilMs).toISOString() }, "certificate in use");
+    },
+    certificateRefused: (error: unknown) => log.error({ err: error }, "the new certificate can't be used"),
   };
 }
 

@@ -6,6 +6,8 @@ export interface ConnectOptions {
   readonly url: string | readonly string[];
   /** The whole token, `aegis_<keyId>_<secret>`. */
   readonly token: string;
+  /** PEM of the authority that signed the servers' certificates, where the system does not trust it. */
+  readonly tlsCa?: string;
   /** For how long `connect` tries to reach a server, milliseconds. */
   readonly connectTimeoutMs?: number;
   /** For how long one server may take to answer the upgrade, and then to send WELCOME, milliseconds. */
@@ -44,6 +46,7 @@ export interface CallOptions {
 export interface ClientSettings {
   readonly urls: readonly string[];
   readonly token: string;
+  readonly tlsCa: string | undefined;
   readonly connectTimeoutMs: number;
   readonly handshakeTimeoutMs: number;
   readonly ttlMs: number;
@@ -63,6 +66,7 @@ export function clientSettings(options: ConnectOptions): ClientSettings {
   return {
     urls: given.map(socketUrl),
     token: options.token,
+    tlsCa: options.tlsCa,
     connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
     handshakeTimeoutMs: options.handshakeTimeoutMs ?? 10_000,
     ttlMs: options.ttlMs ?? 30_000,

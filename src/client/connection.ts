@@ -99,6 +99,7 @@ export class Connection {
       perMessageDeflate: false,
       maxPayload: this.#settings.messageBytesMax,
       handshakeTimeout: this.#settings.handshakeTimeoutMs,
+      ...(this.#settings.tlsCa === undefined ? {} : { ca: this.#settings.tlsCa }),
     });
     this.#socket = socket;
     socket.on("open", () => {

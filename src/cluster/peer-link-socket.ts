@@ -21,12 +21,27 @@ export type DialPeer = (address: string) => PeerSocket;
 
 const HANDSHAKE_MS = 4_000;
 
-/** Dials over WebSocket, on the port on which the other node takes its clients. */
-export function webSocketDialer(limits: { readonly peerMessageBytesMax: number }): DialPeer {
+/** Whom to believe on a link that is encrypted. That the other is a node, and means this one, it proves besides. */
+export interface LinkTrust {
+  /** PEM of the authority; without it the system's. */
+  readonly ca: string | undefined;
+  /** The name that the other's certificate must carry; without it the host that is dialled. */
+  readonly serverName: string | undefined;
+}
+
+/**
+ * Dials over WebSocket, on the port on which the other node takes its clients.
+ * @param trust absent: the port speaks no TLS
+ */
+export function webSocketDialer(limits: { readonly peerMessageBytesMax: number }, trust?: LinkTrust): DialPeer {
+  const { ca, serverName } = trust ?? {};
+  const scheme = trust === undefined ? "ws" : "wss";
   return (address) =>
-    new WebSocket(`ws://${address}${PEER_PATH}`, PEER_SUBPROTOCOL, {
+    new WebSocket(`${scheme}://${address}${PEER_PATH}`, PEER_SUBPROTOCOL, {
       perMessageDeflate: false,
       handshakeTimeout: HANDSHAKE_MS,
       maxPayload: limits.peerMessageBytesMax,
+      ...(ca === undefined ? {} : { ca }),
+      ...(serverName === undefined ? {} : { servername: serverName }),
     });
 }

@@ -14,7 +14,7 @@ import { SocketWriter } from "./socket-writer.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import type { TransportOptions } from "./transport-options.ts";
 
-export interface SessionOptions extends TransportOptions {
+export interface SessionOptions extends Omit<TransportOptions, "certificate"> {
   readonly session: string;
   readonly principal: Principal;
   takeRequest(nowMs: number): number;

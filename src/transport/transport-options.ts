@@ -6,6 +6,7 @@ import type { Acknowledgements } from "../services/acknowledgements.ts";
 import type { Delivery } from "../services/delivery.ts";
 import type { Authenticator, Dispatch } from "../services/request-port.ts";
 import type { StreamDirectory } from "../services/stream-directory.ts";
+import type { ServerCertificate } from "./server-certificate.ts";
 
 /** Documented, with units and defaults, in src/config.ts. */
 export interface TransportLimits {
@@ -41,6 +42,8 @@ export interface TransportEvents {
 export interface TransportOptions {
   readonly host: string;
   readonly port: number;
+  /** Without it the port speaks no TLS. */
+  readonly certificate: ServerCertificate | undefined;
   /** Names this node in WELCOME. */
   readonly node: string;
   readonly version: string;

@@ -2,6 +2,7 @@
 // before the upgrade whatever can be refused then (C1, C2).
 import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
@@ -30,7 +31,7 @@ type Admission = { readonly ok: true; readonly principal: Principal } | ({ reado
 
 export class AegisServer {
   readonly #options: TransportOptions;
-  readonly #http: Server;
+  readonly #http: Server | TlsServer;
   readonly #sockets: WebSocketServer;
   readonly #sessions = new Set<Session>();
   readonly #quotas = new ApplicationQuotas();
@@ -45,16 +46,7 @@ export class AegisServer {
   constructor(options: TransportOptions) {
     this.#options = options;
     const { limits } = options;
-    this.#http = createServer(
-      {
-        maxHeaderSize: HEADERS_BYTES_MAX,
-        headersTimeout: limits.handshakeTimeoutMs,
-        requestTimeout: limits.handshakeTimeoutMs,
-        // How often the two above are looked at: half a minute otherwise.
-        connectionsCheckingInterval: limits.handshakeTimeoutMs / 2,
-      },
-      answerPlainHttp,
-    );
+    this.#http = httpServer(options);
     this.#http.maxConnections = limits.sessionsMax + limits.handshakesPendingMax + SPARE_CONNECTIONS;
     this.#http.on("upgrade", (request, socket, head) => {
       const other = options.otherUpgrades.get((request.url ?? "").split("?")[0] ?? "");
@@ -121,6 +113,7 @@ export class AegisServer {
   async close(): Promise<void> {
     this.#draining = true;
     clearInterval(this.#progress);
+    this.#options.certificate?.stop();
     this.#keys.stop();
     for (const session of [...this.#sessions]) session.close(closeCodes.restart);
     await new Promise<void>((resolve) => {
@@ -230,6 +223,23 @@ export class AegisServer {
       };
     });
   }
+}
+
+function httpServer({ certificate, limits }: TransportOptions): Server | TlsServer {
+  const bounds = {
+    maxHeaderSize: HEADERS_BYTES_MAX,
+    headersTimeout: limits.handshakeTimeoutMs,
+    requestTimeout: limits.handshakeTimeoutMs,
+    // How often the two above are looked at: half a minute otherwise.
+    connectionsCheckingInterval: limits.handshakeTimeoutMs / 2,
+  };
+  if (certificate === undefined) return createServer(bounds, answerPlainHttp);
+  const server = createTlsServer(
+    { ...bounds, ...certificate.pem, handshakeTimeout: limits.handshakeTimeoutMs },
+    answerPlainHttp,
+  );
+  certificate.watch((pem) => server.setSecureContext(pem));
+  return server;
 }
 
 function refused(reason: Reason, extra: RefusalExtra = {}): Admission {

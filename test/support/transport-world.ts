@@ -70,6 +70,7 @@ export class TransportWorld implements Authenticator, StreamDirectory {
     });
     this.#acknowledgements = new Acknowledgements(this, all);
     this.server = new AegisServer({
+      certificate: undefined,
       host: "127.0.0.1",
       port: 0,
       node: "node-1",

@@ -90,6 +90,17 @@ describe("loadConfig", () => {
     expect(loaded.kind === "invalid" && loaded.message).toContain(message);
   });
 
+  it("takes TLS whole or not at all", () => {
+    const files = { AEGIS_TLS_CERT_FILE: "a.pem", AEGIS_TLS_KEY_FILE: "b.pem", AEGIS_LINK_CA_FILE: "c.pem" };
+    expect(configOf(load([], files))).toMatchObject({ tlsCertFile: "a.pem", tlsKeyFile: "b.pem", linkCaFile: "c.pem" });
+    const { AEGIS_TLS_CERT_FILE, AEGIS_TLS_KEY_FILE, AEGIS_LINK_CA_FILE } = files;
+    for (const wrong of [{ AEGIS_TLS_CERT_FILE }, { AEGIS_TLS_KEY_FILE }, { AEGIS_LINK_CA_FILE }]) {
+      const loaded = load([], wrong);
+      expect(loaded.kind === "invalid" && loaded.message).toContain("tlsKeyFile");
+    }
+    expect(load([], { AEGIS_LINK_SERVER_NAME: "x" })).toMatchObject({ kind: "invalid" });
+  });
+
   it("never repeats a secret, wrong as it may be", () => {
     const wrong = { AEGIS_SECRET: "hush hush", AEGIS_OPERATOR_KEY: "hush_hush", AEGIS_STORE: "redi://:hush@h" };
     for (const [name, value] of Object.entries(wrong)) {
