@@ -23,7 +23,7 @@ interface Pem {
   readonly key: string;
 }
 
-const LOOK_MS = 10_000;
+const LOOK_MS = 5_000;
 
 export class ServerCertificate {
   readonly #files: CertificateFiles;
