@@ -11,7 +11,8 @@ import { Transcript } from "./transcript.ts";
 
 const USAGE = `usage:
   npm run demo                                              on a server of its own, with the embedded store
-  npm run demo -- --store redis://HOST:PORT [--nodes N]     on servers of its own, on this Redis
+  npm run demo -- --store redis://HOST:PORT [--nodes N]     on servers of its own, on this Redis; redis+sentinel:// and
+                                                            redis+cluster:// likewise
   npm run demo -- --url ws://HOST:PORT                      on a deployment; AEGIS_OPERATOR_KEY holds its key`;
 
 const say = new Transcript();
