@@ -14,7 +14,7 @@ import { runMix } from "./mix-run.ts";
 const IN_FLIGHT = 64;
 const ROUNDS = 5;
 const BATCHES_IN_FLIGHT = [256, 1024];
-const FLOOR_MS = 3000;
+const HOST_ROUND_MS = 2000;
 
 export async function cluster(args: string[]): Promise<BenchResult> {
   const { values } = parseArgs({
@@ -61,7 +61,7 @@ async function run({ nodes, count, kills }: RunOptions): Promise<ClusterFigures>
     for (const one of mix) shown("mix", one);
     const batches: BatchFigures[] = [];
     for (const inFlight of BATCHES_IN_FLIGHT) {
-      batches.push(shown("batches", await runBatches(smallest, { inFlight, calls: count * 2, floorMs: FLOOR_MS })));
+      batches.push(shown("batches", await runBatches(smallest, { inFlight, calls: count * 2, hostMs: HOST_ROUND_MS })));
     }
     const largest = worlds.reduce((a, b) => (b.nodes > a.nodes ? b : a));
     const heal = largest.nodes > 1 && kills > 0 ? shown("healed", await runKills(largest, kills)) : undefined;

@@ -19,7 +19,7 @@ async function built(): Promise<{ readonly openStore: typeof openStore }> {
 }
 
 /** The store as the built server opens it. */
-export async function openBuiltStore(...[url, options]: Parameters<typeof openStore>): Promise<Store> {
+async function openBuiltStore(...[url, options]: Parameters<typeof openStore>): Promise<Store> {
   return (await built()).openStore(url, options);
 }
 

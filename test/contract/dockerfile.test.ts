@@ -42,4 +42,6 @@ it("runs Node with the same flags as npm start and as the servers that are teste
     readonly scripts: { readonly start: string };
   };
   expect(scripts.start).toBe(["exec", "node", ...NODE_FLAGS, "scripts/start.mjs"].join(" "));
+  const programs = readFileSync(path.join(root, "scripts/run-program.mjs"), "utf8");
+  expect(programs).toContain(`NODE_FLAGS = ${JSON.stringify(NODE_FLAGS)};`);
 });

@@ -5,11 +5,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { ActorHost } from "../../src/actors/actor-host.ts";
+import type { Command, Outcome } from "../../src/actors/actor-port.ts";
 import { machineCatalogue } from "../../src/actors/machine-catalogue.ts";
 import { Watermarks } from "../../src/cluster/watermarks.ts";
 import { Ownership } from "../../src/cluster/ownership.ts";
 import { loadConfig } from "../../src/load-config.ts";
 import type { MethodName, Params } from "../../src/protocol/methods.ts";
+import { paramsDigest } from "../../src/protocol/params-digest.ts";
 import { defaultSettings, type Settings } from "../../src/protocol/schemas/application.ts";
 import { ExternalSenders } from "../../src/services/external-senders.ts";
 import { FullTracking } from "../../src/services/full-tracking.ts";
@@ -24,7 +26,7 @@ import { IdentityService } from "../../src/services/identity-service.ts";
 import { OrderingTracking } from "../../src/services/ordering-tracking.ts";
 import type { Answer } from "../../src/services/request-port.ts";
 import { deriveSecrets } from "../../src/services/secrets.ts";
-import type { ApplicationRequest, ServicePorts } from "../../src/services/service-ports.ts";
+import { groupActorId, type ApplicationRequest, type ServicePorts } from "../../src/services/service-ports.ts";
 import { Successors } from "../../src/services/successors.ts";
 import { TagDirectory } from "../../src/services/tag-directory.ts";
 import { TreeWorkers } from "../../src/services/tree-workers.ts";
@@ -49,6 +51,8 @@ export class GroupServiceWorld {
   readonly settings: Settings;
   /** All that was handed to the store since it was last emptied. */
   readonly written: Operation[] = [];
+  /** Sums over all batches that were committed: answers that waited for one, its operations, until it was sent. */
+  readonly batches = { count: 0, operations: 0, answers: 0, waitMs: 0 };
   readonly workers: TreeWorkers;
   readonly checks: GroupInfoChecks;
   readonly #closeStore: () => Promise<void>;
@@ -84,7 +88,12 @@ export class GroupServiceWorld {
       catalogue: machineCatalogue,
       limits,
       events: {
-        batchCommitted: () => undefined,
+        batchCommitted: (operations, answers, waitMs) => {
+          this.batches.count += 1;
+          this.batches.operations += operations;
+          this.batches.answers += answers;
+          this.batches.waitMs += waitMs;
+        },
         shardLost: () => undefined,
         shardReleased: () => undefined,
         shardClaimed: () => undefined,
@@ -136,6 +145,17 @@ export class GroupServiceWorld {
 
   create(params: Params<"group.create">): Promise<Answer> {
     return this.#lives.create(this.request("group.create", params), params);
+  }
+
+  /** A message as another node's router hands it to the owner, under an idempotency key of its own. */
+  send(groupId: Uint8Array, message: Uint8Array): Promise<Outcome> {
+    const key = randomUUID();
+    return this.#host.call({
+      to: { applicationId: APPLICATION, kind: "group", id: groupActorId(groupId) },
+      command: { type: "sendMessage", epoch: "0", message, governed: this.settings } as Command,
+      deadline: performance.now() + TTL_MS,
+      key: { key, digest: paramsDigest("group.send", { groupId, message }), secret: false },
+    });
   }
 
   commit(params: Params<"group.commit">): Promise<Answer> {

@@ -1,0 +1,195 @@
+// How calls gather into batches at so many in flight on an actor host alone, in this process and without sockets, and
+// what the store's driver does with the same batches when they are sent to it straight: the floor. Both use the same
+// Redis, in turns.
+import { randomBytes, randomUUID } from "node:crypto";
+import { openRedisStore } from "../src/store/redis/redis-store.ts";
+import type { Operation, Store } from "../src/store/store.ts";
+import { GroupServiceWorld } from "../test/support/group-service-world.ts";
+import { opaqueMessage } from "../test/support/opaque-messages.ts";
+import { SyntheticGroup } from "../test/support/synthetic-group.ts";
+
+export interface HostFigures {
+  readonly messagesPerSecond: number;
+  /** Of this process, for one message. */
+  readonly micros: number;
+  /** Answers that waited for one batch, and operations in it. */
+  readonly answersABatch: number;
+  readonly operationsABatch: number;
+  /** From a batch's first turn until it is sent. */
+  readonly waitMs: number;
+  readonly floorPerSecond: number;
+  readonly floorMicros: number;
+}
+
+interface Rate {
+  readonly perSecond: number;
+  readonly micros: number;
+}
+
+const SHARDS = 256;
+const ROUNDS = 5;
+const FOUNDED_AT_ONCE = 64;
+/** About what a small message leaves: its log entry, the group's head, its remembered result. */
+const BODY_BYTES = 150;
+const HEAD_BYTES = 400;
+const RESULT_BYTES = 100;
+const RESULT_TTL_MS = 600_000;
+
+/** Of each figure the median of the rounds; the first round compiles the code and does not count. */
+export async function runHost(url: string, inFlight: number, roundMs: number): Promise<HostFigures> {
+  const open = (prefix: string): Promise<Store> =>
+    openRedisStore({ url, prefix, durability: "fsync", shardCount: SHARDS });
+  const store = await open(`host-${String(inFlight)}`);
+  const floor = await open(`floor-${String(inFlight)}`);
+  const world = await GroupServiceWorld.open({ store });
+  try {
+    const groups = await foundGroups(world, inFlight);
+    const straight = await Straight.claim(floor);
+    const rounds: HostFigures[] = [];
+    for (let round = 0; round <= ROUNDS; round += 1) {
+      const host = await sendFrom(world, groups, roundMs);
+      const { perSecond, micros } = await straight.send(inFlight, host.answersABatch, roundMs);
+      if (round > 0) rounds.push({ ...host, floorPerSecond: perSecond, floorMicros: micros });
+    }
+    return middle(rounds);
+  } finally {
+    await world.close();
+    await store.close();
+    await floor.close();
+  }
+}
+
+async function foundGroups(world: GroupServiceWorld, count: number): Promise<Uint8Array[]> {
+  // One member founds them all: only their ids differ.
+  const founder = SyntheticGroup.create(1, { epoch: 0n });
+  const found = async (): Promise<Uint8Array> => {
+    const groupId = Buffer.from(randomUUID());
+    const groupInfo = founder.groupInfoMessage({ context: { groupId } });
+    const answer = await world.create({ groupInfo, tracking: "ordering", settings: { externalJoin: "none" } });
+    if (answer.kind === "refused") throw new Error(JSON.stringify(answer.refusal));
+    return groupId;
+  };
+  const groups: Uint8Array[] = [];
+  while (groups.length < count) {
+    const more = Math.min(FOUNDED_AT_ONCE, count - groups.length);
+    groups.push(...(await Promise.all(Array.from({ length: more }, found))));
+  }
+  return groups;
+}
+
+/** Each group's next message is sent when the one before is answered. */
+async function sendFrom(
+  world: GroupServiceWorld,
+  groups: readonly Uint8Array[],
+  forMs: number,
+): Promise<Omit<HostFigures, "floorPerSecond" | "floorMicros">> {
+  const before = { ...world.batches };
+  const rate = await measured(forMs, async (isTime, sent) => {
+    await Promise.all(
+      groups.map(async (groupId) => {
+        while (isTime()) {
+          const outcome = await world.send(groupId, opaqueMessage(groupId, 0n, "application"));
+          if (outcome.kind === "refused") throw new Error(JSON.stringify(outcome.refusal));
+          sent(1);
+          // Nobody reads what was handed to the store.
+          world.written.length = 0;
+        }
+      }),
+    );
+  });
+  const batches = world.batches.count - before.count;
+  const each = (name: "answers" | "operations" | "waitMs"): number => (world.batches[name] - before[name]) / batches;
+  return {
+    messagesPerSecond: rate.perSecond,
+    micros: rate.micros,
+    answersABatch: each("answers"),
+    operationsABatch: each("operations"),
+    waitMs: each("waitMs"),
+  };
+}
+
+/** The driver without a host: one batch after another on every shard. */
+class Straight {
+  readonly #store: Store;
+  readonly #fences: readonly Parameters<Store["commit"]>[1][];
+  readonly #sequences: number[];
+
+  private constructor(store: Store, fences: readonly Parameters<Store["commit"]>[1][]) {
+    this.#store = store;
+    this.#fences = fences;
+    this.#sequences = fences.map(() => 0);
+  }
+
+  static async claim(store: Store): Promise<Straight> {
+    const claimant = { nonce: "floor", owner: "floor", address: "floor", freshLineage: "floor" };
+    const claims = Array.from({ length: SHARDS }, async (_, shard) => {
+      const claimed = await store.claim(shard, undefined, claimant);
+      if (claimed.kind !== "claimed") throw new Error("the floor's own prefix is taken");
+      return claimed.record.fence;
+    });
+    return new Straight(store, await Promise.all(claims));
+  }
+
+  /** Batches of that mean size, on as many shards at once as keep that many messages waiting. */
+  send(inFlight: number, messagesABatch: number, forMs: number): Promise<Rate> {
+    const shards = Math.min(SHARDS, Math.max(1, Math.round(inFlight / messagesABatch)));
+    return measured(forMs, async (isTime, sent) => {
+      const shard = async (n: number): Promise<void> => {
+        // Whole messages, so many that their mean is right.
+        for (let owed = 0; isTime();) {
+          owed += messagesABatch;
+          const size = Math.max(1, Math.floor(owed));
+          owed -= size;
+          await this.#commit(n, size);
+          sent(size);
+        }
+      };
+      await Promise.all(Array.from({ length: shards }, (_, n) => shard(n)));
+    });
+  }
+
+  async #commit(shard: number, messages: number): Promise<void> {
+    const sequence = (this.#sequences[shard] ?? 0) + 1;
+    this.#sequences[shard] = sequence;
+    const name = `bench/group/${String(shard)}-${String(sequence)}`;
+    const operations = Array.from({ length: messages }, (_, i) => operationsOf(`${name}-${String(i)}`));
+    const fence = this.#fences[shard] as Parameters<Store["commit"]>[1];
+    const outcome = await this.#store.commit(shard, fence, sequence, operations.flat());
+    if (outcome.kind !== "applied") throw new Error(`a commit was ${outcome.kind}`);
+  }
+}
+
+/** What one message makes a batch hold. */
+function operationsOf(actor: string): Operation[] {
+  const now = Date.now();
+  return [
+    { op: "append", actor, entry: { offset: 1, time: now, type: "application", body: randomBytes(BODY_BYTES) } },
+    { op: "putMark", actor, name: "result", bytes: randomBytes(RESULT_BYTES), expiresAt: now + RESULT_TTL_MS },
+    { op: "putSnapshot", actor, bytes: randomBytes(HEAD_BYTES) },
+  ];
+}
+
+async function measured(
+  forMs: number,
+  work: (isTime: () => boolean, sent: (count: number) => void) => Promise<void>,
+): Promise<Rate> {
+  let messages = 0;
+  const cpu = process.cpuUsage();
+  const began = performance.now();
+  await work(
+    () => performance.now() - began < forMs,
+    (count) => (messages += count),
+  );
+  const seconds = (performance.now() - began) / 1000;
+  const { user, system } = process.cpuUsage(cpu);
+  return { perSecond: messages / seconds, micros: (user + system) / messages };
+}
+
+function middle(rounds: readonly HostFigures[]): HostFigures {
+  const [first] = rounds;
+  if (first === undefined) throw new Error("nothing was measured");
+  const median = (name: keyof HostFigures): number =>
+    rounds.map((round) => round[name]).sort((a, b) => a - b)[Math.floor(rounds.length / 2)] as number;
+  const names = Object.keys(first) as (keyof HostFigures)[];
+  return Object.fromEntries(names.map((name) => [name, median(name)])) as unknown as HostFigures;
+}
