@@ -1,13 +1,17 @@
 // What goes wrong in a run, drawn from its seed: when, to whom and for how long. Everything ends by itself, and
 // `heal` ends the rest.
 import type { SimNode } from "./sim-node.ts";
-import type { StoreWeather } from "./store-view.ts";
+import { FAIR_LATENCY_MS } from "./store-view.ts";
 import type { World } from "./world.ts";
 
 type Fault = (plan: FaultPlan, world: World) => string;
 
 /** Between a death and the restart. */
 const DOWN_MS = [50, 6_000] as const;
+/** Faults that come together begin within so long of each other. */
+const TOGETHER_MS = 800;
+/** A seed of few kinds draws from so many: what goes wrong twice, or with its like, finds what all kinds in turn miss. */
+const FEW_KINDS = 2;
 
 export class FaultPlan {
   /** What was done, as short lines. */
@@ -19,26 +23,34 @@ export class FaultPlan {
   readonly #world: World;
   readonly #kinds: readonly string[];
   readonly #faultsMax: number;
+  /** Who suffers from everything, if one does. */
+  readonly #ill: SimNode | undefined;
   #healed = false;
 
   constructor(
     world: World,
     kinds: readonly string[] = Object.keys(FAULTS).filter((kind) => kind !== LAGGING_PROMOTION),
-    faultsMax = 4,
+    faultsMax = 8,
   ) {
+    const { simulator, nodes } = world;
     this.#world = world;
-    this.#kinds = kinds;
+    const few = Array.from({ length: FEW_KINDS }, () => simulator.pick(kinds));
+    this.#kinds = kinds.length > FEW_KINDS && simulator.chance(0.5) ? few : kinds;
     this.#faultsMax = faultsMax;
-    this.joinsLate = world.nodes.length > 2 && kinds.includes("join") && world.simulator.chance(0.3);
+    this.#ill = simulator.chance(0.25) ? simulator.pick(nodes) : undefined;
+    this.joinsLate = nodes.length > 2 && this.#kinds.includes("join") && simulator.chance(0.3);
   }
 
   begin(withinMs: number): void {
     const world = this.#world;
     const { simulator } = world;
     const count = this.#kinds.length === 0 ? 0 : 1 + Math.floor(simulator.random() * this.#faultsMax);
+    const together = simulator.chance(0.5) ? simulator.between(0, withinMs * 0.5) : undefined;
     for (let n = 0; n < count; n += 1) {
       const kind = simulator.pick(this.#kinds);
-      world.later(simulator.between(0, withinMs * 0.8), `fault: ${kind}`, () => {
+      const apart = simulator.between(0, withinMs * 0.8);
+      const atMs = together === undefined ? apart : together + simulator.between(0, TOGETHER_MS);
+      world.later(atMs, `fault: ${kind}`, () => {
         if (this.#healed) return;
         const said = `${simulator.nowMs.toFixed(0)} ${kind} ${(FAULTS[kind] as Fault)(this, world)}`;
         this.done.push(said);
@@ -57,9 +69,10 @@ export class FaultPlan {
     this.calmFromMs = Math.max(this.calmFromMs, this.#world.simulator.nowMs + ms);
   }
 
-  /** Somebody to suffer: any node that is up. */
+  /** Somebody to suffer: the one that is ill, or any node that is up. */
   victim(): SimNode {
     const { nodes, simulator } = this.#world;
+    if (this.#ill?.running === true) return this.#ill;
     const up = nodes.filter(({ running }) => running);
     return simulator.pick(up.length === 0 ? nodes : up);
   }
@@ -80,10 +93,11 @@ export class FaultPlan {
       if (node.down) node.start();
       // One that is about to end is started again when it has.
       else node.onceDown = () => node.start();
-      Object.assign(node.weather, { lost: 0, unheard: 0, late: 0, doubled: 0 });
+      Object.assign(node.weather, { lost: 0, unheard: 0, late: 0, doubled: 0, latencyMs: FAIR_LATENCY_MS });
       node.weather.cutUntilMs = Math.min(node.weather.cutUntilMs, simulator.nowMs);
     }
     network.heal();
+    network.latencyMs = FAIR_LATENCY_MS;
     simulator.note("HEALED");
     this.disturbed(0);
   }
@@ -102,18 +116,17 @@ function isolate(plan: FaultPlan, world: World): string {
   return `${one.name} ${bothWays ? "<>" : ">"} ${other.name} for ${ms.toFixed(0)} ms`;
 }
 
-function storm(plan: FaultPlan, world: World): string {
+function storm(plan: FaultPlan, world: World, kind: "lost" | "unheard" | "late" | "doubled"): string {
   const { simulator } = world;
   const ms = simulator.between(300, 6_000);
   const share = simulator.pick([0.02, 0.1, 0.3]);
-  const kind = simulator.pick<keyof StoreWeather>(["lost", "unheard", "late", "doubled"]);
   const suffer = simulator.chance(0.5) ? world.nodes : [plan.victim()];
   for (const { weather } of suffer) Object.assign(weather, { [kind]: share });
   world.later(ms, "the storm ends", () => {
     for (const { weather } of suffer) Object.assign(weather, { [kind]: 0 });
   });
   plan.disturbed(ms);
-  return `${suffer.map(({ name }) => name).join(" ")} ${kind} ${share} for ${ms.toFixed(0)} ms`;
+  return `${suffer.map(({ name }) => name).join(" ")} ${share} for ${ms.toFixed(0)} ms`;
 }
 
 function slow(plan: FaultPlan, world: World): string {
@@ -122,18 +135,39 @@ function slow(plan: FaultPlan, world: World): string {
   const latencyMs = [1, simulator.between(20, 500)] as const;
   const isStore = simulator.chance(0.5);
   const weathers = isStore ? world.nodes.map(({ weather }) => weather) : [network];
-  const before = weathers.map((weather) => weather.latencyMs);
   for (const weather of weathers) weather.latencyMs = latencyMs;
-  world.later(ms, "fast again", () => weathers.forEach((weather, n) => (weather.latencyMs = before[n] ?? [0.1, 1])));
+  world.later(ms, "fast again", () => {
+    for (const weather of weathers) weather.latencyMs = FAIR_LATENCY_MS;
+  });
   plan.disturbed(ms + 500);
   return `${isStore ? "store" : "network"} ${latencyMs[1].toFixed(0)} ms for ${ms.toFixed(0)} ms`;
+}
+
+function cutFromPeers(plan: FaultPlan, { simulator, network, nodes }: World, { machine, name }: SimNode): string {
+  const ms = simulator.between(300, 6_000);
+  for (const other of nodes) {
+    if (other.name !== name) network.refuse(machine.name, other.machine.name, simulator.nowMs + ms);
+  }
+  plan.disturbed(ms);
+  return `${name} for ${ms.toFixed(0)} ms`;
+}
+
+function slowWayToStore(plan: FaultPlan, world: World, { weather, name }: SimNode): string {
+  const ms = world.simulator.between(300, 6_000);
+  weather.latencyMs = [5, world.simulator.between(50, 900)];
+  world.later(ms, "fast again", () => (weather.latencyMs = FAIR_LATENCY_MS));
+  plan.disturbed(ms + 1_000);
+  return `${name} ${weather.latencyMs[1].toFixed(0)} ms for ${ms.toFixed(0)} ms`;
 }
 
 /** Nothing promises to survive it without a word; drawn only where it is asked for. */
 const LAGGING_PROMOTION = "lagging promotion";
 
 const FAULTS: Readonly<Record<string, Fault>> = {
-  storm,
+  "requests lost": (plan, world) => storm(plan, world, "lost"),
+  "answers lost": (plan, world) => storm(plan, world, "unheard"),
+  "requests late": (plan, world) => storm(plan, world, "late"),
+  "requests doubled": (plan, world) => storm(plan, world, "doubled"),
   slow,
   isolate,
   kill: (plan, { simulator }) => {
@@ -178,24 +212,12 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     plan.disturbed(ms);
     return `${node.name} ${node.weather.cutRefused ? "refused" : "in vain"} for ${ms.toFixed(0)} ms`;
   },
-  "cut from peers": (plan, world) => {
-    const { simulator, network, nodes } = world;
-    const { machine, name } = plan.victim();
-    const ms = simulator.between(300, 6_000);
-    for (const other of nodes) {
-      if (other.name !== name) network.refuse(machine.name, other.machine.name, simulator.nowMs + ms);
-    }
-    plan.disturbed(ms);
-    return `${name} for ${ms.toFixed(0)} ms`;
-  },
-  "slow way to the store": (plan, world) => {
-    const { weather, name } = plan.victim();
-    const ms = world.simulator.between(300, 6_000);
-    const latencyMs = weather.latencyMs;
-    weather.latencyMs = [5, world.simulator.between(50, 900)];
-    world.later(ms, "fast again", () => (weather.latencyMs = latencyMs));
-    plan.disturbed(ms + 1_000);
-    return `${name} ${weather.latencyMs[1].toFixed(0)} ms for ${ms.toFixed(0)} ms`;
+  "cut from peers": (plan, world) => cutFromPeers(plan, world, plan.victim()),
+  "slow way to the store": (plan, world) => slowWayToStore(plan, world, plan.victim()),
+  // The others depose it while its writes are on their way.
+  "slow and cut from peers": (plan, world) => {
+    const node = plan.victim();
+    return `${slowWayToStore(plan, world, node)}, ${cutFromPeers(plan, world, node)}`;
   },
   "store paused": (plan, world) => {
     const ms = world.simulator.between(100, 9_000);

@@ -1,13 +1,14 @@
 // [G1] [G3] [G4] [G5] Groups: the log gives every accepted call its place; the places must agree with what callers were
 // told and with the order in which they asked. Linear in the length of the log.
-import { actorKey } from "../../src/actors/actor-address.ts";
+import { actorKey, shardOf } from "../../src/actors/actor-address.ts";
 import type { ActorAddress } from "../../src/actors/actor-port.ts";
 import { decode } from "../../src/protocol/codec.ts";
 import { groupActorId } from "../../src/services/service-ports.ts";
 import type { Evidence } from "./judge.ts";
 import { fixtures } from "./fixtures.ts";
-import { groupId } from "./load.ts";
+import { groupId, type Load } from "./load.ts";
 import { describe, hex, type Operation } from "./operation.ts";
+import type { World } from "./world.ts";
 
 interface Logged {
   readonly offset: number;
@@ -53,6 +54,15 @@ function judgeGroup(evidence: Evidence, group: number): void {
     if (wrong >= 0) fail("G5", `a follower got ${String(seen[wrong])} in place of ${String(expected[wrong])}`);
     else if (seen.length < expected.length) fail("G5", `a follower got ${seen.length} of ${expected.length} events`);
   }
+}
+
+/** Some follower was neither given all that its group's log holds nor told that its stream is broken. */
+export function followersLag(world: World, load: Load): boolean {
+  return load.followed.some(({ group, events, resets }) => {
+    const key = actorKey(addressOf(load, group));
+    const shard = world.data.shards[shardOf(key, world.store.shardCount)];
+    return resets.length === 0 && (events.at(-1)?.offset ?? 0) < (shard?.head(key).last ?? 0);
+  });
 }
 
 type Fail = (rule: string, why: string, operation?: Operation) => void;
@@ -122,12 +132,12 @@ function epochAt(log: readonly Logged[], offset: number): bigint {
   return BigInt(log.filter((logged) => logged.type === "commit" && logged.offset <= offset).length);
 }
 
-function addressOf({ load }: Evidence, group: number): ActorAddress {
+function addressOf(load: Load, group: number): ActorAddress {
   return { applicationId: load.applicationId, kind: "group", id: groupActorId(groupId(group)) };
 }
 
 function logOf(evidence: Evidence, group: number): Logged[] {
-  const address = addressOf(evidence, group);
+  const address = addressOf(evidence.load, group);
   const entries = evidence
     .shardOf(address)
     .stream(actorKey(address), 0, Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);

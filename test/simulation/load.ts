@@ -22,12 +22,18 @@ export interface LoadOptions {
   readonly followers: number;
   /** Between two calls of one client, at most. */
   readonly pauseMsMax: number;
+  readonly mix: Mix;
 }
+
+export type Mix = keyof typeof MIXES;
+export const mixes = ["all", "groups", "pools", "identities"] as const satisfies readonly Mix[];
 
 const SETTINGS = { claimsPerHour: 1_000_000, keyPoolMax: 1_000 };
 const HANDLES = 5;
 const TAGS = ["red", "green", "blue"];
 const PACKAGES_A_PUBLISH = 3;
+/** What a run's calls are drawn from (`#step`): everything, or one kind of actors alone, whose calls then meet. */
+const MIXES = { all: [0, 1], groups: [0, 0.42], pools: [0.42, 0.63], identities: [0.63, 1] } as const;
 
 export class Load {
   readonly operations: Operation[] = [];
@@ -43,12 +49,18 @@ export class Load {
   /** Epochs as somebody was told of them. */
   readonly #epochs: bigint[] = fixtures().groups.map(() => 0n);
   readonly #published: number[] = fixtures().pools.map(() => 0);
+  /** How many of the groups, and of the pools, are used. */
+  readonly #groups: number;
+  readonly #pools: number;
   #stopped = false;
   #working = 0;
 
   constructor(world: World, options: LoadOptions) {
+    const { simulator } = world;
     this.#world = world;
     this.#options = options;
+    this.#groups = 1 + Math.floor(simulator.random() * this.#epochs.length);
+    this.#pools = 1 + Math.floor(simulator.random() * this.#published.length);
   }
 
   get busy(): boolean {
@@ -103,9 +115,9 @@ export class Load {
 
   async #step(client: number): Promise<void> {
     const { simulator } = this.#world;
-    const drawn = simulator.random();
-    const group = Math.floor(simulator.random() * this.#epochs.length);
-    const pool = Math.floor(simulator.random() * this.owners.length);
+    const drawn = simulator.between(...(MIXES[this.#options.mix] as unknown as [number, number]));
+    const group = Math.floor(simulator.random() * this.#groups);
+    const pool = Math.floor(simulator.random() * this.#pools);
     if (drawn < 0.22) await this.#commit(client, group);
     else if (drawn < 0.36) await this.#send(client, group);
     else if (drawn < 0.42) await this.#do(client, "group.get", { groupId: groupId(group), include: [] });

@@ -1,8 +1,9 @@
 // One run: a cluster, its load and its faults, all from one seed; then calm, and the judgement.
 import { judge } from "./judge.ts";
+import { followersLag } from "./judge-groups.ts";
 import { FaultPlan } from "./fault-plan.ts";
 import { EPOCH_MS, fixtures } from "./fixtures.ts";
-import { Load } from "./load.ts";
+import { Load, mixes, type Mix } from "./load.ts";
 import { owningTime } from "./owned-time.ts";
 import { OwnershipWatch } from "./ownership-watch.ts";
 import { Simulator } from "./simulator.ts";
@@ -26,6 +27,8 @@ export interface RunProfile {
   readonly pauseMsMax?: number;
   /** In which faults begin. */
   readonly faultsMs?: number;
+  /** Of calls. */
+  readonly mix?: Mix;
 }
 
 export interface RunResult {
@@ -44,12 +47,19 @@ export interface RunResult {
   readonly simulatedMs: number;
 }
 
-const SHARDS = 8;
+/** The more runs are short and the more meet in few shards, the more is found in the same time. */
+const SHARDS = [2, 4, 8];
+const FAULTS_MS = [2_500, 4_000, 6_000];
+const PAUSE_MS_MAX = [200, 400, 800];
 const PREPARED_WITHIN_MS = 20_000;
-const FAULTS_MS = 8_000;
-const LOAD_GOES_ON_MS = 1_000;
+const LOAD_GOES_ON_MS = 500;
+/** How often it is looked whether a run is over, and how many times in a row it must be. */
+const CALM_LOOK_MS = 500;
+const CALM_LOOKS = 3;
 /** For what waits: unsettled reservations are looked at after 45 s (src/actors/handle-machine.ts). */
 const CALM_MS_MAX = 110_000;
+/** A node that falls silent is left after 8 s (sim-client.ts), an owner after 3 s (GUARANTEES.md, rule 9). */
+const FOLLOWED_WITHIN_MS = 15_000;
 
 export function simulate(options: RunOptions): Promise<RunResult> {
   // Made before time is taken over, once a process.
@@ -61,13 +71,15 @@ export function simulate(options: RunOptions): Promise<RunResult> {
 async function run(simulator: Simulator, { seed, sabotage = new Set(), profile = {} }: RunOptions): Promise<RunResult> {
   const nodes = 2 + Math.floor(simulator.random() * 3);
   const clients = 3 + Math.floor(simulator.random() * 3);
-  const pauseMsMax = simulator.pick([150, 400, 800]);
-  const { shards: shardCount = SHARDS, faultsMs = FAULTS_MS } = profile;
+  const pauseMsMax = simulator.pick(PAUSE_MS_MAX);
+  const drawn = { shards: simulator.pick(SHARDS), faultsMs: simulator.pick(FAULTS_MS), mix: simulator.pick(mixes) };
+  const { shards: shardCount = drawn.shards, faultsMs = drawn.faultsMs } = profile;
   const world = new World(simulator, { nodes: profile.nodes ?? nodes, shardCount, sabotage });
   const load = new Load(world, {
     clients: profile.clients ?? clients,
     followers: 2,
     pauseMsMax: profile.pauseMsMax ?? pauseMsMax,
+    mix: profile.mix ?? drawn.mix,
   });
   const plan = new FaultPlan(world, profile.faults, profile.faultsMax);
   const watch = new OwnershipWatch(world, plan);
@@ -115,13 +127,15 @@ async function prepare(world: World, load: Load, plan: FaultPlan): Promise<void>
   if (!state.prepared) world.violated("the cluster did not come to serve");
 }
 
-/** Runs until nothing is owed any more, or for as long as that may take. */
+/** Runs until nothing is owed any more and all followers have all, or for as long as that may take. */
 async function calm(world: World, load: Load): Promise<void> {
   const { simulator } = world;
-  const until = simulator.nowMs + CALM_MS_MAX;
-  const isCalm = (): boolean => !load.busy && world.nodes.every(({ serves }) => serves);
-  for (let calmFor = 0; calmFor < 2 && simulator.nowMs < until;) {
-    await simulator.runUntil(simulator.nowMs + 1_000);
-    calmFor = isCalm() && world.owesNothing() ? calmFor + 1 : 0;
+  const beganMs = simulator.nowMs;
+  const areMembers = (): boolean => world.nodes.every(({ serves, nodeId }) => serves && world.data.nodes.has(nodeId));
+  const isFollowed = (): boolean => simulator.nowMs - beganMs > FOLLOWED_WITHIN_MS || !followersLag(world, load);
+  const isCalm = (): boolean => !load.busy && areMembers() && isFollowed() && world.owesNothing();
+  for (let calmFor = 0; calmFor < CALM_LOOKS && simulator.nowMs < beganMs + CALM_MS_MAX;) {
+    await simulator.runUntil(simulator.nowMs + CALM_LOOK_MS);
+    calmFor = isCalm() ? calmFor + 1 : 0;
   }
 }

@@ -1,6 +1,7 @@
 // The network between simulated machines: TCP as its users know it. A direction may be slow or stop for a while, and
 // then delivers late; a connection ends and loses what is on its way; nothing is lost out of the middle of a stream.
 import type { Machine } from "./machine.ts";
+import { FAIR_LATENCY_MS } from "./store-view.ts";
 import { SimSocket, type Packet } from "./sim-socket.ts";
 import type { Simulator } from "./simulator.ts";
 
@@ -34,7 +35,7 @@ export class SimNetwork {
   readonly #stopped = new Map<string, number>();
   /** Pairs that refuse each other's connections, and until when. */
   readonly #refusing = new Map<string, number>();
-  latencyMs: readonly [number, number] = [0.1, 1];
+  latencyMs: readonly [number, number] = FAIR_LATENCY_MS;
 
   constructor(simulator: Simulator) {
     this.#simulator = simulator;

@@ -6,6 +6,8 @@ const { values } = parseArgs({
   options: {
     seeds: { type: "string", default: "1000" },
     from: { type: "string", default: "1" },
+    /** From one seed to the next: others take those between. */
+    stride: { type: "string", default: "1" },
     seed: { type: "string" },
     sabotage: { type: "string", multiple: true, default: [] },
     /** Of the load and the faults, as JSON (RunProfile). */
@@ -27,7 +29,7 @@ if (values.seed !== undefined) {
 const total = { runs: 0, failed: 0, operations: 0, done: 0, unknown: 0, events: 0, simulatedMs: 0 };
 const began = performance.now();
 const cpu = process.cpuUsage();
-for (let seed = Number(values.from); total.runs < Number(values.seeds); seed += 1) {
+for (let seed = Number(values.from); total.runs < Number(values.seeds); seed += Number(values.stride)) {
   const result = await simulate({ seed, sabotage, profile });
   total.runs += 1;
   for (const name of ["operations", "done", "unknown", "events", "simulatedMs"] as const) total[name] += result[name];

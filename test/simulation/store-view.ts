@@ -20,9 +20,12 @@ export interface StoreWeather {
   pausedUntilMs: number;
 }
 
+/** Between any two machines, the store's among them. */
+export const FAIR_LATENCY_MS = [0.2, 1.5] as const;
+
 export function fairWeather(): StoreWeather {
   return {
-    latencyMs: [0.2, 1.5],
+    latencyMs: FAIR_LATENCY_MS,
     lost: 0,
     unheard: 0,
     late: 0,
