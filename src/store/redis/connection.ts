@@ -43,8 +43,9 @@ export type ConnectionState =
 
 type Command = (...parameters: unknown[]) => Promise<Reply>;
 
-/** How often a connection that was not admitted is looked at again. */
-const ADMIT_AGAIN_MS = 2000;
+/** How often a server that was refused is looked at again, and one that could not be judged. */
+const ADMIT_REFUSED_AGAIN_MS = 2000;
+const ADMIT_UNJUDGED_AGAIN_MS = 200;
 
 export class RedisConnection implements RedisAccess {
   readonly #options: ConnectionOptions;
@@ -188,12 +189,16 @@ export class RedisConnection implements RedisAccess {
         if (this.#redis.status === "ready") this.#setState({ kind: "up" });
       },
       (error: unknown) => {
-        if (error instanceof StoreRefused) this.#setState({ kind: "refused", reason: error.message });
+        const refused = error instanceof StoreRefused;
+        if (refused) this.#setState({ kind: "refused", reason: error.message });
         else this.#lastError = reasonOf(error);
-        // The operator may have set what was asked for; an outage shows as a new connection.
-        this.#admission = setTimeout(() => {
-          if (this.#redis.status === "ready") this.#admit();
-        }, ADMIT_AGAIN_MS).unref();
+        // The operator may have set what was asked for, or the cluster have found its state.
+        this.#admission = setTimeout(
+          () => {
+            if (this.#redis.status === "ready") this.#admit();
+          },
+          refused ? ADMIT_REFUSED_AGAIN_MS : ADMIT_UNJUDGED_AGAIN_MS,
+        ).unref();
       },
     );
   }
