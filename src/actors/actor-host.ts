@@ -1,6 +1,5 @@
 // The actors of one node: finds the shard, activates from the snapshot, runs one turn at a time, bounds
 // mailboxes and memory, and answers every call by its deadline (G6). Never decides what a command means.
-import { decode, encode } from "../protocol/codec.ts";
 import { refuse, type Refusal } from "../protocol/errors.ts";
 import {
   Fenced,
@@ -14,14 +13,15 @@ import {
   type ShardMark,
 } from "../store/store.ts";
 import { actorKey, parseActorKey, shardOf } from "./actor-address.ts";
-import type { ActorAddress, ActorPort, Applied, Call, Command, Outcome } from "./actor-port.ts";
+import type { ActorAddress, ActorPort, Call, Command, Outcome } from "./actor-port.ts";
 import type { TurnFacts } from "./effects.ts";
 import type { HostOptions } from "./host-options.ts";
-import { LiveActor, SnapshotTooNew, type MailboxEntry, type RecentNumber, type RecentResult } from "./live-actor.ts";
+import { LiveActor, SnapshotTooNew, type MailboxEntry } from "./live-actor.ts";
 import { LiveActors } from "./live-actors.ts";
 import { PageTeller } from "./page-teller.ts";
+import { RememberedCalls } from "./remembered-calls.ts";
 import { notApplied, ShardRunner } from "./shard-runner.ts";
-import { receivedMark, resultMark, takeTurn, type OutboxMessage, type Turn } from "./turn.ts";
+import { receivedMark, takeTurn, type OutboxMessage, type Turn } from "./turn.ts";
 
 /** How often actors that were idle long enough are let go. */
 const SWEEP_MS = 5_000;
@@ -39,11 +39,13 @@ export class ActorHost implements ActorPort {
   readonly #runners: ShardRunner[];
   readonly #live = new LiveActors();
   readonly #pages = new PageTeller();
+  readonly #remembered: RememberedCalls;
   #sweep: NodeJS.Timeout | undefined;
   #noRoomUntilMs = 0;
 
   constructor(options: HostOptions) {
     this.#options = options;
+    this.#remembered = new RememberedCalls(options);
     const duties = {
       deliver: (message: OutboxMessage) => this.#deliver(message),
       fire: (timer: Timer) => this.#fire(timer),
@@ -148,7 +150,7 @@ export class ActorHost implements ActorPort {
     const entry: MailboxEntry = {
       call,
       ...(timer === undefined ? {} : { timer }),
-      remembered: this.#readRemembered(runner, live, call),
+      remembered: this.#remembered.read(runner, live, call),
       phase: "queued",
       settle: (outcome) => {
         if (entry.phase === "settled") return;
@@ -160,13 +162,6 @@ export class ActorHost implements ActorPort {
     // Looked at by the pump, which may come later than the failure.
     entry.remembered.catch(() => undefined);
     return entry;
-  }
-
-  #readRemembered(runner: ShardRunner, live: LiveActor, { key, origin }: Call): Promise<Mark | undefined> {
-    const name = key === undefined ? origin?.mark : resultMark(key.key);
-    const { hold } = runner;
-    if (name === undefined || hold === undefined) return Promise.resolve(undefined);
-    return this.#options.store.readMarksFenced(runner.shard, hold, live.key, [name]).then((marks) => marks[0]);
   }
 
   #runnerOf(key: ActorKey): ShardRunner {
@@ -260,19 +255,19 @@ export class ActorHost implements ActorPort {
 
   #turn(runner: ShardRunner, live: LiveActor, entry: MailboxEntry, remembered: Mark | undefined): void {
     const { call } = entry;
-    if (this.#answerFromMemory(live, entry, remembered)) return;
+    if (this.#remembered.answer(runner, live, entry, remembered)) return;
     if (call.otherwise !== undefined) {
       entry.settle({ kind: "refused", refusal: call.otherwise });
       return;
     }
     const facts = { now: this.#options.clock.now(), lineage: runner.lineage, directory: live.directory };
-    const { turn, operations } = this.#takeTurn(live, entry, facts);
+    const { turn, operations } = this.#takeTurn(runner, live, entry, facts);
     entry.phase = "turned";
     live.unsettled += 1;
     for (const mark of turn.forgotten) live.recent.delete(mark);
     let answer: (outcome: Outcome) => void = () => undefined;
     const outcome = new Promise<Outcome>((resolve) => (answer = resolve));
-    const remembering = this.#remember(live, entry, turn, outcome);
+    const remembering = this.#remembered.note(live, call, turn, outcome);
     const settle = (settled: Outcome): void => {
       answer(settled);
       entry.settle(settled);
@@ -284,109 +279,25 @@ export class ActorHost implements ActorPort {
     runner.add({ live, turn, settle: once(settle) }, operations);
   }
 
-  #takeTurn(live: LiveActor, entry: MailboxEntry, facts: TurnFacts): { turn: Turn; operations: Operation[] } {
+  /** The turn, and what is stored with it that belongs to the call rather than to the machine. */
+  #takeTurn(
+    runner: ShardRunner,
+    live: LiveActor,
+    { call, timer }: MailboxEntry,
+    facts: TurnFacts,
+  ): { readonly turn: Turn; readonly operations: Operation[] } {
     const checkpoint = live.checkpoint();
     try {
-      const turn = takeTurn(live, entry.call.command, facts);
-      return { turn, operations: this.#bookkeeping(live, entry, turn, facts.now) };
+      const turn = takeTurn(live, call.command, facts);
+      const operations = this.#remembered.operations(runner, live, call, turn, facts.now);
+      if (timer !== undefined && !turn.timersSet.some((set) => set.name === timer)) {
+        operations.push({ op: "deleteTimer", actor: live.key, name: timer });
+      }
+      return { turn, operations };
     } catch (error) {
       live.fail(checkpoint);
       throw error;
     }
-  }
-
-  /** What calls that looked into the store before this turn was durable must still find here. */
-  #remember(
-    live: LiveActor,
-    { call }: MailboxEntry,
-    turn: Turn,
-    outcome: Promise<Outcome>,
-  ): { forgetAfter?: number }[] {
-    const { origin } = call;
-    if (turn.refusal !== undefined) return [];
-    if (origin !== undefined) {
-      const recent: RecentNumber = { number: origin.number };
-      // Put anew, so that it stands behind all that become durable before it.
-      live.received.delete(origin.mark);
-      live.received.set(origin.mark, recent);
-      return [recent];
-    }
-    if (call.key === undefined) return [];
-    const recent: RecentResult = { digest: call.key.digest, outcome };
-    live.recent.set(resultMark(call.key.key), recent);
-    return [recent];
-  }
-
-  /** Repeats what an idempotency key or an outbox number has already done here. */
-  #answerFromMemory(live: LiveActor, entry: MailboxEntry, remembered: Mark | undefined): boolean {
-    const { call } = entry;
-    const { origin } = call;
-    if (origin !== undefined) {
-      const stored = remembered === undefined ? 0 : (decode(remembered.bytes) as number);
-      if (origin.number > Math.max(stored, live.received.get(origin.mark)?.number ?? 0)) return false;
-      // Applied before, perhaps in a batch still on its way: "not applied" makes the sender ask again.
-      entry.settle(live.unsettled > 0 ? { kind: "refused", refusal: notApplied() } : repeatedNothing());
-      return true;
-    }
-    if (call.key === undefined) return false;
-    const recent = live.recent.get(resultMark(call.key.key));
-    if (recent !== undefined) {
-      // Not durable yet, perhaps: neither the result nor "no" may leave before it is (rule 4).
-      const same = recent.digest === call.key.digest;
-      if (same) entry.phase = "turned";
-      void recent.outcome.then((outcome) => {
-        entry.settle(same ? repeated(outcome) : keyReused(outcome));
-      });
-      return true;
-    }
-    if (remembered === undefined) return false;
-    const result = decode(remembered.bytes) as RememberedResult;
-    if (result.d !== call.key.digest) {
-      entry.settle({ kind: "refused", refusal: refuse("KEY_REUSED") });
-      return true;
-    }
-    const runner = this.#runnerOf(live.key);
-    entry.settle({
-      kind: "applied",
-      value: result.x === undefined ? (result.v ?? {}) : decode(this.#options.open(result.x)),
-      taken: remembered.taken,
-      lineage: result.l,
-      repeated: true,
-      settled: runner.settled(live.key),
-    });
-    return true;
-  }
-
-  /** Operations that belong to the call rather than to the machine: results, high-water marks, timers. */
-  #bookkeeping(live: LiveActor, entry: MailboxEntry, turn: Turn, now: number): Operation[] {
-    const { limits, seal } = this.#options;
-    const operations: Operation[] = [];
-    const { key, origin } = entry.call;
-    if (key !== undefined && turn.refusal === undefined) {
-      const lineage = this.#runnerOf(live.key).lineage;
-      operations.push({
-        op: "putMark",
-        actor: live.key,
-        name: resultMark(key.key),
-        bytes: encode(
-          key.secret === true
-            ? { d: key.digest, l: lineage, x: seal(encode(turn.reply)) }
-            : { d: key.digest, l: lineage, v: turn.reply },
-        ),
-        takes: turn.takes,
-        expiresAt: now + limits.resultTtlMs,
-      });
-    }
-    if (origin !== undefined && turn.refusal === undefined) {
-      const { mark, number } = origin;
-      const bytes = encode(number);
-      operations.push({ op: "putMark", actor: live.key, name: mark, bytes, expiresAt: now + limits.receivedTtlMs });
-    }
-    const { timer } = entry;
-    if (timer !== undefined && !turn.timersSet.some((set) => set.name === timer)) {
-      operations.push({ op: "deleteTimer", actor: live.key, name: timer });
-    }
-    return operations;
   }
 
   async #deliver(message: OutboxMessage): Promise<void> {
@@ -442,21 +353,8 @@ export class ActorHost implements ActorPort {
   }
 }
 
-/** How the result of an idempotency key is kept: digest, lineage, and the value in the clear or sealed. */
-interface RememberedResult {
-  readonly d: string;
-  readonly l: string;
-  readonly v?: object;
-  readonly x?: Uint8Array;
-}
-
 function refused(refusal: Refusal): Promise<Outcome> {
   return Promise.resolve({ kind: "refused", refusal });
-}
-
-/** The key belongs to another request, if that one came to anything. */
-function keyReused(first: Outcome): Outcome {
-  return { kind: "refused", refusal: first.kind === "applied" ? refuse("KEY_REUSED") : notApplied() };
 }
 
 /** Sabotage answers before the batch does: a turn counts as settled once all the same. */
@@ -466,12 +364,4 @@ function once(settle: (outcome: Outcome) => void): (outcome: Outcome) => void {
     if (!done) settle(outcome);
     done = true;
   };
-}
-
-function repeated(outcome: Outcome): Outcome {
-  return outcome.kind === "applied" ? { ...outcome, repeated: true } : outcome;
-}
-
-function repeatedNothing(): Applied {
-  return { kind: "applied", value: {}, taken: [], lineage: "", repeated: true, settled: Promise.resolve(true) };
 }

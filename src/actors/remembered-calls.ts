@@ -1,0 +1,130 @@
+// What an actor has done before under an idempotency key, or up to an outbox number of a sender, and the answer to
+// whoever asks for it again (G4, E4). Stored beside the actor for a time; kept in memory until it can be read there.
+import { decode, encode } from "../protocol/codec.ts";
+import { refuse } from "../protocol/errors.ts";
+import type { Mark, Operation } from "../store/store.ts";
+import type { Applied, Call, Outcome } from "./actor-port.ts";
+import type { HostOptions } from "./host-options.ts";
+import type { LiveActor, MailboxEntry, RecentNumber, RecentResult } from "./live-actor.ts";
+import { notApplied, type ShardRunner } from "./shard-runner.ts";
+import { resultMark, type Turn } from "./turn.ts";
+
+/** How the result of an idempotency key is kept: digest, lineage, and the value in the clear or sealed. */
+interface RememberedResult {
+  readonly d: string;
+  readonly l: string;
+  readonly v?: object;
+  readonly x?: Uint8Array;
+}
+
+export class RememberedCalls {
+  readonly #options: Pick<HostOptions, "store" | "limits" | "seal" | "open">;
+
+  constructor(options: Pick<HostOptions, "store" | "limits" | "seal" | "open">) {
+    this.#options = options;
+  }
+
+  /** The mark that `answer` needs; undefined: there is none. */
+  read(runner: ShardRunner, live: LiveActor, { key, origin }: Call): Promise<Mark | undefined> {
+    const name = key === undefined ? origin?.mark : resultMark(key.key);
+    const { hold } = runner;
+    if (name === undefined || hold === undefined) return Promise.resolve(undefined);
+    return this.#options.store.readMarksFenced(runner.shard, hold, live.key, [name]).then((marks) => marks[0]);
+  }
+
+  /** Repeats what an idempotency key or an outbox number has already done here. False: nothing. */
+  answer(runner: ShardRunner, live: LiveActor, entry: MailboxEntry, mark: Mark | undefined): boolean {
+    const { key, origin } = entry.call;
+    if (origin !== undefined) {
+      const stored = mark === undefined ? 0 : (decode(mark.bytes) as number);
+      if (origin.number > Math.max(stored, live.received.get(origin.mark)?.number ?? 0)) return false;
+      // Applied before, perhaps in a batch still on its way: "not applied" makes the sender ask again.
+      entry.settle(live.unsettled > 0 ? { kind: "refused", refusal: notApplied() } : repeatedNothing());
+      return true;
+    }
+    if (key === undefined) return false;
+    const recent = live.recent.get(resultMark(key.key));
+    if (recent !== undefined) {
+      // Not durable yet, perhaps: neither the result nor "no" may leave before it is (rule 4).
+      const same = recent.digest === key.digest;
+      if (same) entry.phase = "turned";
+      void recent.outcome.then((outcome) => {
+        entry.settle(same ? repeated(outcome) : keyReused(outcome));
+      });
+      return true;
+    }
+    if (mark === undefined) return false;
+    entry.settle(this.#stored(runner, live, key.digest, mark));
+    return true;
+  }
+
+  /** What calls that looked into the store before this turn was durable must still find here. */
+  note(live: LiveActor, { key, origin }: Call, turn: Turn, outcome: Promise<Outcome>): { forgetAfter?: number }[] {
+    if (turn.refusal !== undefined) return [];
+    if (origin !== undefined) {
+      const recent: RecentNumber = { number: origin.number };
+      // Put anew, so that it stands behind all that become durable before it.
+      live.received.delete(origin.mark);
+      live.received.set(origin.mark, recent);
+      return [recent];
+    }
+    if (key === undefined) return [];
+    const recent: RecentResult = { digest: key.digest, outcome };
+    live.recent.set(resultMark(key.key), recent);
+    return [recent];
+  }
+
+  /** What is stored with the turn, so that it is found again. @param now epoch milliseconds */
+  operations(runner: ShardRunner, live: LiveActor, { key, origin }: Call, turn: Turn, now: number): Operation[] {
+    const { limits, seal } = this.#options;
+    const operations: Operation[] = [];
+    if (turn.refusal !== undefined) return operations;
+    if (key !== undefined) {
+      const { lineage } = runner;
+      operations.push({
+        op: "putMark",
+        actor: live.key,
+        name: resultMark(key.key),
+        bytes: encode(
+          key.secret === true
+            ? { d: key.digest, l: lineage, x: seal(encode(turn.reply)) }
+            : { d: key.digest, l: lineage, v: turn.reply },
+        ),
+        takes: turn.takes,
+        expiresAt: now + limits.resultTtlMs,
+      });
+    }
+    if (origin !== undefined) {
+      const { mark, number } = origin;
+      const bytes = encode(number);
+      operations.push({ op: "putMark", actor: live.key, name: mark, bytes, expiresAt: now + limits.receivedTtlMs });
+    }
+    return operations;
+  }
+
+  #stored(runner: ShardRunner, live: LiveActor, digest: string, mark: Mark): Outcome {
+    const result = decode(mark.bytes) as RememberedResult;
+    if (result.d !== digest) return { kind: "refused", refusal: refuse("KEY_REUSED") };
+    return {
+      kind: "applied",
+      value: result.x === undefined ? (result.v ?? {}) : decode(this.#options.open(result.x)),
+      taken: mark.taken,
+      lineage: result.l,
+      repeated: true,
+      settled: runner.settled(live.key),
+    };
+  }
+}
+
+/** The key belongs to another request, if that one came to anything. */
+function keyReused(first: Outcome): Outcome {
+  return { kind: "refused", refusal: first.kind === "applied" ? refuse("KEY_REUSED") : notApplied() };
+}
+
+function repeated(outcome: Outcome): Outcome {
+  return outcome.kind === "applied" ? { ...outcome, repeated: true } : outcome;
+}
+
+function repeatedNothing(): Applied {
+  return { kind: "applied", value: {}, taken: [], lineage: "", repeated: true, settled: Promise.resolve(true) };
+}
