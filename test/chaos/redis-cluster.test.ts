@@ -167,7 +167,7 @@ test("a slot moves under load, key by key, there and back: nothing is lost or do
   expect(refusals).toEqual(expect.arrayContaining(["errorstat_MOVED", "errorstat_TRYAGAIN"]));
 });
 
-test("[F18] [G10] another deployment, a wrong password and absent servers are refused; no password is told", async () => {
+test("[F18] [G3] [G10] another deployment, a wrong password, a weaker setting are refused; no password is told", async () => {
   const password = "s3cret-of-cluster";
   const deployment = await deploymentFor({ password });
   const ports = deployment.primaries.map(({ port }) => port);
@@ -189,6 +189,10 @@ test("[F18] [G10] another deployment, a wrong password and absent servers are re
   }
   const again = await open(deployment.url, { deployment: "mine" });
   expect(again.deploymentId).toBe(first.deploymentId);
+  const [, second] = deployment.primaries;
+  assert.ok(second !== undefined);
+  await deployment.ask(second, ["CONFIG", "SET", "cluster-allow-reads-when-down", "yes"]);
+  await expect(open(deployment.url)).rejects.toThrow("set cluster-allow-reads-when-down to no (it is yes)");
 });
 
 test("[G9] rediss+cluster:// speaks TLS with every server", async () => {
