@@ -1,5 +1,6 @@
 import path from "node:path";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Worker threads of the code under test load our sources too, without Vitest. */
 const execArgv = ["--import", path.join(import.meta.dirname, "test/support/typescript-loader.mjs")];
@@ -9,6 +10,17 @@ const TIMED = [
   "test/chaos/{activation-storm,cluster-cuts,cluster-faults,haproxy,ignored-hand-over,soak}.test.ts",
   "test/chaos/{lagging-replica,redis-cluster,sentinel-failover}.test.ts",
 ];
+
+/** Begun first, so that no worker is left with one of them when all others are done. */
+const LONGEST = ["chains-on-lmdb", "kill-server", "demo", "create-cost", "sabotage"].map((name) => `${name}.test.ts`);
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification): boolean => LONGEST.includes(path.basename(moduleId));
+    const sorted = await super.sort(files);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
 
 const processes = {
   testTimeout: 120_000,
@@ -20,6 +32,7 @@ const processes = {
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {

@@ -57,7 +57,7 @@ export async function crashAt(
   const key = randomUUID();
   world.server.plan(plan);
   const first = answerOf(run.act(key));
-  const died = await world.diedOrEnded(first.settled);
+  const died = await world.diedOrEnded(first.settled, plan);
   if (died) {
     // What was on its way to us when it died has come by now.
     await Promise.race([first.settled, delay(100)]);

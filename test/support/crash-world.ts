@@ -3,7 +3,7 @@
 import { connectOnceKnown } from "./known-client.ts";
 import { setTimeout as delay } from "node:timers/promises";
 import { connect, type AegisClient } from "../../src/client/client.ts";
-import { CrashingServer, type CrashOptions } from "./crashing-server.ts";
+import { CrashingServer, type CrashOptions, type CrashPlan } from "./crashing-server.ts";
 
 /** Longer than a server takes to come back on a busy machine. */
 const TTL_MS = 30_000;
@@ -76,11 +76,16 @@ export class CrashWorld {
     await this.connect();
   }
 
-  /** Resolves with true when the server died, with false when the call was answered and nothing is written any more. */
-  async diedOrEnded(call: Promise<unknown>): Promise<boolean> {
+  /**
+   * Resolves with true when the server died, with false when the call was answered and the write that it was to be
+   * broken at has come, or nothing is written any more.
+   */
+  async diedOrEnded(call: Promise<unknown>, { at, when }: CrashPlan): Promise<boolean> {
     const ended = async (): Promise<boolean> => {
       await call;
-      for (let before = -1; before !== this.server.writes;) {
+      // A server that lives goes on, and the caller looks for the chain's end itself.
+      const isOver = (): boolean => when === "unanswered" && this.server.writes >= at;
+      for (let before = -1; before !== this.server.writes && !isOver();) {
         before = this.server.writes;
         await delay(QUIET_MS);
       }
