@@ -1,6 +1,6 @@
 // `npm run simulate [-- --seeds N] [--from S] [--workers W]`: as many simulated runs of the whole cluster, one seed
-// each, by as many processes as there are processors; stops at the first that breaks a promise. `--seed S`: that one,
-// with its trace. `--sabotage NAME`: with that fault in the server.
+// each, by as many processes as there are processors; stops at the first that breaks a promise, or with `--keep-going`
+// at none. `--seed S`: that one, with its trace. `--sabotage NAME`: with that fault in the server.
 import { spawn } from "node:child_process";
 import os from "node:os";
 import path from "node:path";
@@ -39,7 +39,7 @@ const children = Array.from({ length: Math.min(workers, seeds) }, (_, n) => {
 const ended = children.map((child) => new Promise((resolve) => child.once("exit", (code) => resolve(code ?? 1))));
 for (const end of ended) {
   void end.then((code) => {
-    if (code !== 0) for (const child of children) child.kill();
+    if (code !== 0 && !rest.includes("--keep-going")) for (const child of children) child.kill();
   });
 }
 const codes = await Promise.all(ended);
