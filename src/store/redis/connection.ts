@@ -41,6 +41,9 @@ export type ConnectionState =
   | { readonly kind: "down"; readonly reason: string }
   | { readonly kind: "refused"; readonly reason: string };
 
+/** ioredis loads a script again that Redis has forgotten; it was forgotten once more before it was called. */
+class ScriptsForgotten extends StoreUnavailable {}
+
 type Command = (...parameters: unknown[]) => Promise<Reply>;
 
 /** How often a server that was refused is looked at again, and one that could not be judged. */
@@ -101,8 +104,14 @@ export class RedisConnection implements RedisAccess {
 
   #opening: ((state: ConnectionState) => void) | undefined;
 
-  script(name: ScriptName, keys: readonly string[], args: readonly Argument[]): Promise<Reply> {
-    return this.#gated(`${commandName(name)}Buffer`, [keys.length, ...keys, ...args]);
+  async script(name: ScriptName, keys: readonly string[], args: readonly Argument[]): Promise<Reply> {
+    const parameters = [keys.length, ...keys, ...args];
+    try {
+      return await this.#gated(`${commandName(name)}Buffer`, parameters);
+    } catch (error) {
+      if (!(error instanceof ScriptsForgotten)) throw error;
+      return await this.#gated("callBuffer", ["EVAL", this.#options.scripts.get(name), ...parameters]);
+    }
   }
 
   command(name: string, ...args: readonly Argument[]): Promise<Reply> {
@@ -159,6 +168,7 @@ export class RedisConnection implements RedisAccess {
       return await command.apply(this.#redis, parameters.map(asBuffer));
     } catch (error) {
       // Not as the cause: ioredis hangs the command's arguments, payload and all, on its errors.
+      if (reasonOf(error) === "refused with NOSCRIPT") throw new ScriptsForgotten("redis: forgets its scripts");
       throw redirectionOf(error) ?? new StoreUnavailable(`redis: ${reasonOf(error)}`);
     } finally {
       this.#inFlight -= 1;
