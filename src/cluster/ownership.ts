@@ -23,7 +23,7 @@ export interface OwnershipOptions {
   /** What to do about a shard whose record names `owner`: asked before each try. */
   stance(shard: Shard, owner: string | undefined): "claim" | "wait" | "leave";
   readonly watermarks: Watermarks;
-  /** Stored history was lost, and the shard has a new lineage. */
+  /** Stored history was lost, and the shard gets a new lineage. */
   lineageChanged(shard: Shard): void;
   readonly retryMinMs: number;
   readonly retryMaxMs: number;
@@ -33,6 +33,16 @@ export interface Claimed {
   readonly record: OwnerRecord;
   readonly receipt: Receipt | undefined;
   readonly previous: OwnerRecord | undefined;
+}
+
+/** What one claim remembers from try to try. */
+interface Attempt {
+  /** One for all tries under one id: repeating one's own claim answers the same (P8). */
+  nonce: string;
+  /** Owner records that earlier tries meant to replace, by fence number. */
+  readonly seen: Map<number, OwnerRecord>;
+  /** It has been told that history was lost. */
+  told: boolean;
 }
 
 const NONCE_BYTES = 16;
@@ -51,28 +61,31 @@ export class Ownership {
   async claim(shard: Shard, signal: AbortSignal, known?: ShardMark): Promise<Claimed | undefined> {
     if (known !== undefined) this.#options.watermarks.hear(shard, known);
     let retryMs = this.#options.retryMinMs;
-    // One nonce for all tries: repeating one's own claim answers the same (P8).
-    const nonce = randomBytes(NONCE_BYTES).toString("hex");
-    const seen = new Map<number, OwnerRecord>();
+    const attempt: Attempt = { nonce: randomHex(), seen: new Map(), told: false };
     for (;;) {
       signal.throwIfAborted();
-      const claimed = await this.#tryOnce(shard, nonce, seen);
+      const claimed = await this.#tryOnce(shard, attempt);
       if (claimed === "leave") return undefined;
-      if (claimed !== "again") return claimed;
+      if (claimed !== "again") {
+        if (claimed.record.owner === this.#options.nodeId()) return claimed;
+        // Expelled meanwhile, this node is another member: the record must not name one that is gone.
+        attempt.nonce = randomHex();
+        continue;
+      }
       await setTimeout(retryMs * (0.5 + Math.random()), undefined, { signal });
       retryMs = Math.min(retryMs * 2, this.#options.retryMaxMs);
     }
   }
 
-  /** @param seen owner records that earlier tries meant to replace, by fence number */
-  async #tryOnce(shard: Shard, nonce: string, seen: Map<number, OwnerRecord>): Promise<Claimed | "again" | "leave"> {
+  async #tryOnce(shard: Shard, attempt: Attempt): Promise<Claimed | "again" | "leave"> {
     const { store, nodeId, address, stance } = this.#options;
+    const { nonce, seen } = attempt;
     try {
       const previous = await store.readOwner(shard);
       if (previous !== undefined && previous.fence.nonce !== nonce) seen.set(previous.fence.number, previous);
       const whatToDo = previous?.fence.nonce === nonce ? "claim" : stance(shard, previous?.owner);
       if (whatToDo !== "claim") return whatToDo === "wait" ? "again" : "leave";
-      const freshLineage = randomBytes(NONCE_BYTES).toString("hex");
+      const freshLineage = randomHex();
       const outcome = await store.claim(shard, previous?.fence, {
         nonce,
         owner: nodeId(),
@@ -83,7 +96,7 @@ export class Ownership {
       const { record, receipt } = outcome;
       // An earlier try may be the one that succeeded, unheard: what it replaced had the number before.
       const claimed = { record, receipt, previous: seen.get(record.fence.number - 1) };
-      return await this.#compared(shard, claimed);
+      return await this.#compared(shard, claimed, attempt);
     } catch (error) {
       // The store is away: nothing may be read or sent until a claim has succeeded.
       if (error instanceof StoreUnavailable || error instanceof Fenced) return "again";
@@ -92,18 +105,24 @@ export class Ownership {
   }
 
   /** With a new lineage when the record goes less far than it is known to have gone (rule 8). @throws Fenced */
-  async #compared(shard: Shard, claimed: Claimed): Promise<Claimed> {
+  async #compared(shard: Shard, claimed: Claimed, attempt: Attempt): Promise<Claimed> {
     const { store, watermarks, lineageChanged } = this.#options;
     const ahead = watermarks.ahead(shard, claimed.record);
     if (ahead === undefined) {
       watermarks.hear(shard, markOf(claimed.record));
       return claimed;
     }
+    // Now, and not when it is renewed: another node may be faster, and can't know any more what was lost.
+    if (!attempt.told) lineageChanged(shard);
+    attempt.told = true;
     const renewed = await store.renewLineage(shard, claimed.record.fence, ahead.fence);
     const record = { ...claimed.record, ...renewed };
     watermarks.hear(shard, markOf(record));
-    lineageChanged(shard);
     // What the last batch of the lost history came to is not this history's to say.
     return { record, receipt: undefined, previous: undefined };
   }
+}
+
+function randomHex(): string {
+  return randomBytes(NONCE_BYTES).toString("hex");
 }

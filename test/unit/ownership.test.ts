@@ -144,3 +144,33 @@ it("[F16] [F17] what the claimer itself had written counts as heard of", async (
   expect((await owner.claim(0, never, known))?.record.lineage).not.toBe(record.lineage);
   expect(changed).toEqual([0]);
 });
+
+it("[G7] a claim that lands after its node was expelled is made again under the node's new id", async () => {
+  const store = new FaultyStore(world.store);
+  let now = "old";
+  store.fault = (call) => {
+    // Its claim is on its way.
+    if (call === "claim") now = "new";
+    return undefined;
+  };
+  const claimed = await ownership(store, { nodeId: () => now }).claim(0, never);
+  expect(claimed?.record.owner).toBe("new");
+  expect(await world.store.readOwner(0)).toEqual(claimed?.record);
+});
+
+it("[F16] lost history is told of, even when another node claims before it is renewed", async () => {
+  const { record } = await claim(world.store);
+  const changed: number[] = [];
+  const known = { lineage: "lost", fence: record.fence.number + 1, sequence: 9 };
+  const store: OwnershipOptions["store"] = {
+    readOwner: (shard) => world.store.readOwner(shard),
+    claim: (shard, seen, claimant) => world.store.claim(shard, seen, claimant),
+    renewLineage: async (shard, fence, beyond) => {
+      await claim(world.store, "m");
+      return await world.store.renewLineage(shard, fence, beyond);
+    },
+  };
+  const owner = ownership(store, { lineageChanged: (shard) => changed.push(shard) });
+  expect((await owner.claim(0, never, known))?.record.owner).toBe("n");
+  expect(changed).toEqual([0]);
+});
