@@ -39,6 +39,11 @@ export class RecordedGroup {
     return groupActorId(this.groupId);
   }
 
+  /** What its subscriber was given so far. */
+  get seen(): readonly LogEntry[] {
+    return this.#seen;
+  }
+
   async step({ client, worker, ttlMs, choice }: LoadStep): Promise<Outcome> {
     const { groupId } = this;
     if (choice < 0.2) {
