@@ -1,6 +1,7 @@
 // One group under load: commits that contend, messages, reads of its head, and a subscriber from the start. Judged by
 // its log once it is quiet, and once more at the very end.
 import { createHash } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import type { AegisClient } from "../../src/client/client.ts";
 import { groupActorId } from "../../src/services/service-ports.ts";
 import { foundGroup } from "./found-group.ts";
@@ -13,6 +14,9 @@ import { outcomeOf } from "./load-outcome.ts";
 import { messageId } from "./message-id.ts";
 import { opaqueMessage } from "./opaque-messages.ts";
 import type { LoadStep } from "./load-step.ts";
+
+const LOG_READS_MAX = 20;
+const LOG_READ_AGAIN_MS = 100;
 
 export class RecordedGroup {
   readonly history: History;
@@ -77,8 +81,7 @@ export class RecordedGroup {
 
   /** @throws FlawedHistory */
   async judge(client: AegisClient): Promise<void> {
-    const log = await this.#readLog(client);
-    await this.#follower.reached(this.groupId, log.length);
+    const log = await this.#settledLog(client);
     const { operations } = this.history;
     const flaws = groupFlaws(operations, log, [this.#seen]);
     const verdict = findOrder(groupModel({ epoch: 0, offset: 0 }), settleByLog(operations, log));
@@ -96,6 +99,19 @@ export class RecordedGroup {
     const { entries = 0, digest } = this.#judged ?? {};
     if (digestOf(log.slice(0, entries)) === digest) return;
     throw new FlawedHistory(this.history.actor, ["[G3] the log has changed since it was judged"], { entries, log });
+  }
+
+  /**
+   * The log, when the subscriber has it. What nobody waits for any more may be applied late: by a node that stood still,
+   * say. Then the log is read again; an event that no log ever has stays a flaw.
+   */
+  async #settledLog(client: AegisClient): Promise<LogEntry[]> {
+    for (let read = 1; ; read += 1) {
+      const log = await this.#readLog(client);
+      await this.#follower.reached(this.groupId, log.length);
+      if (this.#seen.length <= log.length || read === LOG_READS_MAX) return log;
+      await delay(LOG_READ_AGAIN_MS);
+    }
   }
 
   async #readLog(client: AegisClient): Promise<LogEntry[]> {
