@@ -90,9 +90,21 @@ export class RedisClusterDeployment {
     await this.promoted(n);
   }
 
+  /** Has the n-th replica take over from its primary, as for maintenance: nothing is lost. */
+  handOver(n: number): Promise<void> {
+    const { primary, replica } = this.pair(n);
+    return this.#swap(primary, replica);
+  }
+
+  /** Undoes `handOver`. */
+  handBack(n: number): Promise<void> {
+    const { primary, replica } = this.pair(n);
+    return this.#swap(replica, primary);
+  }
+
   /** Resolves when the n-th replica is a primary. */
   promoted(n: number): Promise<void> {
-    return until(async () => (await this.ask(this.pair(n).replica, ["INFO", "replication"])).includes("role:master"));
+    return this.#isNow("role:master", this.pair(n).replica);
   }
 
   /** Which primary has the slot, by its number, as the cluster was made. */
@@ -150,6 +162,16 @@ export class RedisClusterDeployment {
       await until(async () => (await this.ask(this.pair(n).primary, ["WAIT", "1", "1000"])).startsWith(":1"));
     }
     await this.#agreed(this.replicas.length);
+  }
+
+  async #swap(from: RedisServer, to: RedisServer): Promise<void> {
+    await this.ask(to, ["CLUSTER", "FAILOVER"]);
+    await this.#isNow("role:master", to);
+    await this.#isNow("master_link_status:up", from);
+  }
+
+  #isNow(line: string, server: RedisServer): Promise<void> {
+    return until(async () => (await this.ask(server, ["INFO", "replication"])).includes(line));
   }
 
   async #idOf(server: RedisServer): Promise<string> {
