@@ -20,22 +20,33 @@ export function totalMicros({ nodeMicros, redisMicros }: Pick<Cost, "nodeMicros"
 }
 
 /** What it costs more, nodes and Redis together, to send one call of that kind to the owner over a link. */
-export function forwardingMicros(kind: Kind, { costs }: MixFigures): number {
+export function forwardingMicros(kind: Kind, { costs }: MixFigures): number | undefined {
   const { local, forwarded } = costs[kind];
-  if (local !== undefined && forwarded !== undefined) {
-    return (totalMicros(forwarded) - totalMicros(local)) / (forwarded.forwards - local.forwards);
-  }
-  // Of a kind that can't be aimed: as the others on average.
-  const others = KINDS.filter((other) => costs[other].forwarded !== undefined);
-  return others.reduce((sum, other) => sum + forwardingMicros(other, { costs } as MixFigures), 0) / others.length;
+  if (local === undefined || forwarded === undefined) return undefined;
+  return (totalMicros(forwarded) - totalMicros(local)) / (forwarded.forwards - local.forwards);
 }
 
-/** The cost on one node + calls forwarded × what forwarding one costs. Undefined: there is nothing to hold against. */
+/**
+ * The cost on one node + calls forwarded × what forwarding one costs. Of a kind that can't be aimed the fewest nodes tell
+ * what forwarding costs, and more nodes are held against it. Undefined: there is nothing to hold against.
+ */
 export function modelMicros(kind: Kind, one: MixFigures, mix: readonly MixFigures[]): number | undefined {
   const alone = mix.find(({ nodes }) => nodes === 1)?.costs[kind].any;
   const { any } = one.costs[kind];
   if (alone === undefined || any === undefined || one.nodes === 1) return undefined;
-  return totalMicros(alone) + any.forwards * forwardingMicros(kind, one);
+  const forwarding = forwardingMicros(kind, one) ?? forwardingAmongFewer(kind, one, mix, alone);
+  return forwarding === undefined ? undefined : totalMicros(alone) + any.forwards * forwarding;
+}
+
+function forwardingAmongFewer(
+  kind: Kind,
+  { nodes }: MixFigures,
+  mix: readonly MixFigures[],
+  alone: Cost,
+): number | undefined {
+  const [fewest] = mix.filter((other) => other.nodes > 1 && other.nodes < nodes).sort((a, b) => a.nodes - b.nodes);
+  const cost = fewest?.costs[kind].any;
+  return cost && (totalMicros(cost) - totalMicros(alone)) / cost.forwards;
 }
 
 export function clusterBars({ mix, batches, heal, moves }: ClusterFigures): Bar[] {
