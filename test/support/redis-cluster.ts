@@ -81,7 +81,10 @@ export class RedisClusterDeployment {
 
   /** Resolves when the n-th replica has all that its primary has acknowledged. */
   async replicated(n: number): Promise<void> {
-    await this.ask(this.pair(n).primary, ["WAIT", "1", "10000"]);
+    const { primary, replica } = this.pair(n);
+    // WAIT would speak of the asking connection's own writes alone.
+    const written = await this.#offsetOf("master_repl_offset", primary);
+    await until(async () => (await this.#offsetOf("slave_repl_offset", replica)) >= written);
   }
 
   /** Has the n-th replica take its primary's slots, whoever else is there. */
@@ -172,6 +175,11 @@ export class RedisClusterDeployment {
 
   #isNow(line: string, server: RedisServer): Promise<void> {
     return until(async () => (await this.ask(server, ["INFO", "replication"])).includes(line));
+  }
+
+  async #offsetOf(name: string, server: RedisServer): Promise<number> {
+    const info = await this.ask(server, ["INFO", "replication"]);
+    return Number(new RegExp(`^${name}:(\\d+)`, "m").exec(info)?.[1]);
   }
 
   async #idOf(server: RedisServer): Promise<string> {
