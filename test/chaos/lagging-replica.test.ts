@@ -7,7 +7,7 @@ import { CuttingProxy } from "../support/cutting-proxy.ts";
 import { MlsClient } from "../support/mls-client.ts";
 import { opaqueMessage } from "../support/opaque-messages.ts";
 import { RedisClusterDeployment } from "../support/redis-cluster.ts";
-import { redisCommand, startRedis } from "../support/redis-server.ts";
+import { redisCommand, replicated, startRedis } from "../support/redis-server.ts";
 import { SentinelDeployment } from "../support/sentinel-deployment.ts";
 import { ServerProcess } from "../support/server-process.ts";
 
@@ -26,7 +26,7 @@ async function behindOneAddress(): Promise<Redises> {
   return {
     url: `redis://127.0.0.1:${String(proxy.port)}`,
     async stopReplicating() {
-      await redisCommand(primary.port, ["WAIT", "1", "10000"]);
+      await replicated(primary.port, replica.port);
       await redisCommand(replica.port, ["REPLICAOF", "NO", "ONE"]);
     },
     async promote() {

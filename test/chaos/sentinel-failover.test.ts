@@ -11,7 +11,7 @@ import type { StoreEvent } from "../../src/store/store-event.ts";
 import { bytes, Owner, text } from "../contract/store-case.ts";
 import { CuttingProxy } from "../support/cutting-proxy.ts";
 import { freePort } from "../support/free-port.ts";
-import { launchRedis, redisCommand, startRedis } from "../support/redis-server.ts";
+import { launchRedis, redisCommand, replicated, startRedis } from "../support/redis-server.ts";
 import { selfSigned } from "../support/self-signed.ts";
 import { SentinelDeployment, type SentinelOptions } from "../support/sentinel-deployment.ts";
 
@@ -51,7 +51,7 @@ test.each([
     const store = await open(deployment.url, { commandTimeoutMs: 60_000, onEvent: (event) => events.push(event) });
     const owner = await Owner.of(store, 0);
     await owner.apply({ op: "putSnapshot", actor, bytes: bytes("before") });
-    await redisCommand(deployment.primary.port, ["WAIT", "1", "10000"]);
+    await replicated(deployment.primary.port, deployment.replica.port);
     const old = deployment.primary;
     if (kill) await old.kill9();
     else old.pause();

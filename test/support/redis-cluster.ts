@@ -2,7 +2,7 @@
 // their own.
 import { setTimeout as delay } from "node:timers/promises";
 import { quietPort } from "./free-port.ts";
-import { redisCommand, type RedisServer, startRedis } from "./redis-server.ts";
+import { redisCommand, replicated, type RedisServer, startRedis } from "./redis-server.ts";
 
 export interface RedisClusterOptions {
   /** One for each primary. Default: none. */
@@ -82,9 +82,7 @@ export class RedisClusterDeployment {
   /** Resolves when the n-th replica has all that its primary has acknowledged. */
   async replicated(n: number): Promise<void> {
     const { primary, replica } = this.pair(n);
-    // WAIT would speak of the asking connection's own writes alone.
-    const written = await this.#offsetOf("master_repl_offset", primary);
-    await until(async () => (await this.#offsetOf("slave_repl_offset", replica)) >= written);
+    await replicated(primary.port, replica.port, this.#password);
   }
 
   /** Has the n-th replica take its primary's slots, whoever else is there. */
@@ -175,11 +173,6 @@ export class RedisClusterDeployment {
 
   #isNow(line: string, server: RedisServer): Promise<void> {
     return until(async () => (await this.ask(server, ["INFO", "replication"])).includes(line));
-  }
-
-  async #offsetOf(name: string, server: RedisServer): Promise<number> {
-    const info = await this.ask(server, ["INFO", "replication"]);
-    return Number(new RegExp(`^${name}:(\\d+)`, "m").exec(info)?.[1]);
   }
 
   async #idOf(server: RedisServer): Promise<string> {

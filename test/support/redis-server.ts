@@ -149,6 +149,21 @@ export async function redisCommand(port: number, words: readonly string[], passw
   }
 }
 
+/** Resolves when the replica has all that its primary has acknowledged. */
+export async function replicated(primaryPort: number, replicaPort: number, password?: string): Promise<void> {
+  const offset = async (name: string, port: number): Promise<number> => {
+    const info = await redisCommand(port, ["INFO", "replication"], password);
+    return Number(new RegExp(`^${name}:(\\d+)`, "m").exec(info)?.[1]);
+  };
+  // WAIT would speak of the asking connection's own writes alone.
+  const written = await offset("master_repl_offset", primaryPort);
+  const deadline = performance.now() + 20_000;
+  while (!((await offset("slave_repl_offset", replicaPort)) >= written)) {
+    if (performance.now() > deadline) throw new Error("the replica did not catch up");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
 async function exchange(socket: Socket, words: readonly string[]): Promise<string> {
   const request = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join("");
   socket.write(`*${words.length}\r\n${request}`);

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { freePort } from "./free-port.ts";
-import { launchRedis, redisCommand, type RedisServer, startRedis } from "./redis-server.ts";
+import { launchRedis, redisCommand, replicated, type RedisServer, startRedis } from "./redis-server.ts";
 
 export interface SentinelOptions {
   readonly appendfsync?: "always" | "everysec";
@@ -66,7 +66,7 @@ export class SentinelDeployment {
 
   /** Everything written so far is on the replica, and nothing of what comes. */
   async stopReplicating(): Promise<void> {
-    await redisCommand(this.primary.port, ["WAIT", "1", "10000"]);
+    await replicated(this.primary.port, this.replica.port);
     await redisCommand(this.primary.port, ["ACL", "SETUSER", "replica", "off"]);
     await redisCommand(this.primary.port, ["CLIENT", "KILL", "TYPE", "replica"]);
   }
