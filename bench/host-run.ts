@@ -7,6 +7,7 @@ import type { Operation, Store } from "../src/store/store.ts";
 import { GroupServiceWorld } from "../test/support/group-service-world.ts";
 import { opaqueMessage } from "../test/support/opaque-messages.ts";
 import { SyntheticGroup } from "../test/support/synthetic-group.ts";
+import { medians } from "./medians.ts";
 
 export interface HostFigures {
   readonly messagesPerSecond: number;
@@ -51,7 +52,7 @@ export async function runHost(url: string, inFlight: number, roundMs: number): P
       const { perSecond, micros } = await straight.send(inFlight, host.answersABatch, roundMs);
       if (round > 0) rounds.push({ ...host, floorPerSecond: perSecond, floorMicros: micros });
     }
-    return middle(rounds);
+    return medians(rounds);
   } finally {
     await world.close();
     await store.close();
@@ -183,13 +184,4 @@ async function measured(
   const seconds = (performance.now() - began) / 1000;
   const { user, system } = process.cpuUsage(cpu);
   return { perSecond: messages / seconds, micros: (user + system) / messages };
-}
-
-function middle(rounds: readonly HostFigures[]): HostFigures {
-  const [first] = rounds;
-  if (first === undefined) throw new Error("nothing was measured");
-  const median = (name: keyof HostFigures): number =>
-    rounds.map((round) => round[name]).sort((a, b) => a - b)[Math.floor(rounds.length / 2)] as number;
-  const names = Object.keys(first) as (keyof HostFigures)[];
-  return Object.fromEntries(names.map((name) => [name, median(name)])) as unknown as HostFigures;
 }

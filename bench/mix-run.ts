@@ -1,6 +1,7 @@
 // The mix of calls on one, two and three nodes: what each kind costs wherever the balancer sends it, at its owner, and
 // at another node. The deployments stand beside one another and are measured in turns, so that a machine that slows
 // down slows all of them down.
+import { medians } from "./medians.ts";
 import { KINDS, type ClusterWorld, type Cost, type Kind, type Way } from "./cluster-world.ts";
 
 export type Costs = Readonly<Record<Kind, Partial<Record<Way, Cost>>>>;
@@ -61,17 +62,9 @@ function waysOf(kind: Kind, nodes: number): readonly Way[] {
 function costsOf(taken: ReadonlyMap<string, readonly Cost[]>, nodes: number): Costs {
   const entries = KINDS.map((kind) => [
     kind,
-    Object.fromEntries(waysOf(kind, nodes).map((way) => [way, middle(taken.get(`${kind} ${way}`) ?? [])])),
+    Object.fromEntries(waysOf(kind, nodes).map((way) => [way, medians(taken.get(`${kind} ${way}`) ?? [])])),
   ]);
   return Object.fromEntries(entries) as Costs;
-}
-
-/** Of each figure the median. */
-function middle(costs: readonly Cost[]): Cost {
-  const names = Object.keys(costs[0] as Cost) as (keyof Cost)[];
-  const median = (name: keyof Cost): number =>
-    costs.map((cost) => cost[name]).sort((a, b) => a - b)[Math.floor(costs.length / 2)] as number;
-  return Object.fromEntries(names.map((name) => [name, median(name)])) as unknown as Cost;
 }
 
 async function idleOf(world: ClusterWorld): Promise<Cost> {

@@ -1,6 +1,5 @@
 // The one place that wires everything: store, node, transport, and the order in which they start and stop.
 // Decides nothing else.
-import { readFileSync } from "node:fs";
 import type { ActorHost } from "./actors/actor-host.ts";
 import { StoreClock } from "./actors/store-clock.ts";
 import { advertisedAddress } from "./cluster/advertised-address.ts";
@@ -84,7 +83,7 @@ function openConfigured({ config, secrets, telemetry, sabotage }: AppOptions): P
     commandTimeoutMs: limits.storeTimeoutMs,
     onEvent: telemetry.storeEvent,
     ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
-    ...(redisCaFile === undefined ? {} : { tlsCa: readFileSync(redisCaFile, "utf8") }),
+    ...(redisCaFile === undefined ? {} : { tlsCa: readPem("redisCaFile", redisCaFile) }),
     ...(sabotage === undefined ? {} : { sabotage: sabotage as SabotageSwitches }),
   });
 }

@@ -1,5 +1,6 @@
 // The frames of one socket: decoded and taken in their order, as the run queue has time for them. What waits undecoded
-// is counted, so that whoever sends more than is taken can be read more slowly.
+// is counted, so that whoever sends more than is taken can be read more slowly. Must never take one frame before an
+// earlier one.
 import type { Lane, RunQueue } from "./run-queue.ts";
 
 export interface FrameIntakeOptions<Frame> {

@@ -1,5 +1,6 @@
 // Shares the event loop among those who have much to do at once: frames that came in, calls that waited. Some is done
-// in each turn of the loop, lane after lane; the rest lets timers, heartbeats and answers through first (F19).
+// in each turn of the loop, lane after lane; the rest lets timers, heartbeats and answers through first (F19). Must never
+// drop or reorder what one lane has to do.
 
 /** Work of one kind or of one socket, done in its order. */
 export interface Lane {

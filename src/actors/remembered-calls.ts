@@ -1,5 +1,6 @@
 // What an actor has done before under an idempotency key, or up to an outbox number of a sender, and the answer to
-// whoever asks for it again (G4, E4). Stored beside the actor for a time; kept in memory until it can be read there.
+// whoever asks for it again (G4, E4). Stored beside the actor for a time; kept in memory until it can be read there. Must never
+// answer with what is not durable.
 import { decode, encode } from "../protocol/codec.ts";
 import { refuse } from "../protocol/errors.ts";
 import type { Mark, Operation } from "../store/store.ts";

@@ -109,6 +109,7 @@ export class PeerLinkServer {
     socket.on("error", () => undefined); // `close` follows
     const intake = new FrameIntake<PeerFrame>({
       queue: this.#options.runQueue,
+      // No backlog: what waits is bounded by what the other node's sessions may have in flight.
       share: LINK_SHARE,
       decode: decodePeerFrames,
       take: (frame, arrivedMs) => {

@@ -4,24 +4,12 @@ import { test } from "vitest";
 import { openRedisStore } from "../../src/store/redis/redis-store.ts";
 import type { Store } from "../../src/store/store.ts";
 import { startRedis } from "../support/redis-server.ts";
+import { describeRedisStore } from "./redis-conformance.ts";
 import { bytes, claimant, Owner, text } from "./store-case.ts";
-import { CONFORMANCE_SHARDS, describeStore } from "./store-conformance.ts";
 
 for (const durability of ["fsync", "memory"] as const) {
-  describeStore(`redis store, durability ${durability}`, async () => {
-    const redis = await startRedis({ appendfsync: durability === "fsync" ? "always" : "everysec" });
-    return {
-      open: (sabotage) =>
-        openRedisStore({
-          url: redis.url,
-          prefix: "aegis-test",
-          durability,
-          shardCount: CONFORMANCE_SHARDS,
-          ...(sabotage === undefined ? {} : { sabotage }),
-        }),
-      dispose: () => redis.stop(),
-    };
-  });
+  const appendfsync = durability === "fsync" ? "always" : "everysec";
+  describeRedisStore(`redis store, durability ${durability}`, () => startRedis({ appendfsync }), durability);
 }
 
 test("[P9] what one node was acknowledged another node reads at once, and one of many claimers wins", async () => {

@@ -7,16 +7,11 @@ import { Delivery } from "../../src/services/delivery.ts";
 import type { DeliverySubscription } from "../../src/services/delivery-subscription.ts";
 import { openLmdbStore } from "../../src/store/lmdb/lmdb-store.ts";
 import type { Fence, Operation, Store, StreamEntry } from "../../src/store/store.ts";
-import { settle } from "../support/stream-world.ts";
+import { settle, SILENT_DELIVERY } from "../support/stream-world.ts";
 
 const ACTORS = Array.from({ length: 6 }, (_, at) => `a/group/${String(at)}`);
-const SILENT = {
-  streamAttached() {},
-  streamDetached() {},
-  eventsSent() {},
-  streamBehind() {},
-  streamReset() {},
-  streamRead() {},
+const EVENTS = {
+  ...SILENT_DELIVERY,
   deliveryFailed(error: unknown) {
     throw error;
   },
@@ -125,7 +120,7 @@ it("[G5] reads the embedded store without a gap, a double or a step back while i
       const path = await mkdtemp(join(tmpdir(), "aegis-delivery-"));
       const store = await openLmdbStore({ path, durability: "memory", shardCount: 1 });
       const limits = { streamReadsMax: 3, streamReadEventsMax: 5, streamReadBytesMax: 200, streamChecksPerSecond: 0 };
-      const delivery = new Delivery({ followed: () => undefined, store, shardOf: () => 0, limits, events: SILENT });
+      const delivery = new Delivery({ followed: () => undefined, store, shardOf: () => 0, limits, events: EVENTS });
       try {
         await play(store, delivery, rounds);
       } finally {

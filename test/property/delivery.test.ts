@@ -2,18 +2,9 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { Delivery } from "../../src/services/delivery.ts";
 import type { AttachedStream, DeliverySubscription, ResetReason } from "../../src/services/delivery-subscription.ts";
-import { settle, StreamWorld } from "../support/stream-world.ts";
+import { settle, SILENT_DELIVERY, StreamWorld } from "../support/stream-world.ts";
 
 const ACTORS = ["a/group/1", "a/group/2", "a/identity/3"] as const;
-const SILENT = {
-  streamAttached() {},
-  streamDetached() {},
-  eventsSent() {},
-  streamBehind() {},
-  streamReset() {},
-  streamRead() {},
-  deliveryFailed() {},
-};
 
 type Step =
   | { kind: "append"; actor: number; count: number }
@@ -45,7 +36,7 @@ class Play {
     store: this.world,
     shardOf: () => 0,
     limits: { streamReadsMax: 2, streamReadEventsMax: 3, streamReadBytesMax: 12, streamChecksPerSecond: 0 },
-    events: SILENT,
+    events: SILENT_DELIVERY,
   });
   readonly #news = new Map<number, { durable: number; told: number }>(
     ACTORS.map((_, at) => [at, { durable: 0, told: 0 }]),

@@ -1,5 +1,6 @@
 // A store of streams in memory whose reads end when the test says so, to walk interleavings of news, reads
 // and credit that a real store shows once in a million runs. Reads see what was durable when they began (P9).
+import type { DeliveryEvents } from "../../src/services/delivery-subscription.ts";
 import {
   StoreUnavailable,
   type ActorKey,
@@ -13,6 +14,17 @@ interface Log {
   entries: StreamEntry[];
   last: number;
 }
+
+/** Nobody counts. */
+export const SILENT_DELIVERY: DeliveryEvents = {
+  streamAttached() {},
+  streamDetached() {},
+  eventsSent() {},
+  streamBehind() {},
+  streamReset() {},
+  streamRead() {},
+  deliveryFailed() {},
+};
 
 export class StreamWorld implements Pick<Store, "readStream" | "readStreamHead"> {
   readonly #logs = new Map<ActorKey, Log>();

@@ -2,6 +2,7 @@ import { afterEach, expect, it, vi } from "vitest";
 import type { DeliverySubscription } from "../../src/services/delivery-subscription.ts";
 import { Delivery } from "../../src/services/delivery.ts";
 import { StoreUnavailable, type ActorKey, type StreamHead } from "../../src/store/store.ts";
+import { SILENT_DELIVERY } from "../support/stream-world.ts";
 
 const ACTOR = "a/group/1";
 
@@ -39,12 +40,7 @@ function follow(actors: readonly ActorKey[]) {
     shardOf: () => 0,
     limits: { streamReadsMax: 2, streamReadEventsMax: 3, streamReadBytesMax: 12, streamChecksPerSecond: 0 },
     events: {
-      streamAttached() {},
-      streamDetached() {},
-      eventsSent() {},
-      streamBehind() {},
-      streamReset() {},
-      streamRead() {},
+      ...SILENT_DELIVERY,
       deliveryFailed() {
         told.failures += 1;
       },
