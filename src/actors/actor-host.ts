@@ -293,7 +293,9 @@ export class ActorHost implements ActorPort {
       if (timer !== undefined && !turn.timersSet.some((set) => set.name === timer)) {
         operations.push({ op: "deleteTimer", actor: live.key, name: timer });
       }
-      return { turn, operations };
+      // The snapshot says until when a result may be stored.
+      const changed = turn.changed || (call.key !== undefined && turn.refusal === undefined);
+      return { turn: { ...turn, changed }, operations };
     } catch (error) {
       live.fail(checkpoint);
       throw error;

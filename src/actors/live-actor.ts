@@ -65,6 +65,10 @@ export class LiveActor implements TurnSubject {
   /** A turn broke the machine: nothing more runs here, and it goes once its turns before are durable. */
   failed = false;
   lastUsedMs = 0;
+  /** Store milliseconds until which a result may be stored; undefined: nobody has said. */
+  resultsUntil: number | undefined = 0;
+  /** The same of results that were stored before it was loaded here. */
+  earlierResultsUntil = 0;
   #machine: AnyActor | undefined;
   #directory: SortedDirectory | undefined;
   #lineage = "";
@@ -114,6 +118,8 @@ export class LiveActor implements TurnSubject {
     machine.subscribe({ error: () => undefined });
     machine.start();
     this.outboxNumber = envelope?.outboxNumber ?? 0;
+    this.resultsUntil = envelope === undefined ? 0 : envelope.resultsUntil;
+    this.earlierResultsUntil = this.resultsUntil ?? Number.POSITIVE_INFINITY;
     this.#lineage = lineage;
     this.#directory = new SortedDirectory(this.#entry.directoryPrefixes, stored.names);
     this.#machine = machine;
@@ -139,6 +145,7 @@ export class LiveActor implements TurnSubject {
       state: state as unknown as PersistedState,
       outboxNumber: this.outboxNumber,
       lineage: this.#lineage,
+      resultsUntil: this.resultsUntil,
     });
   }
 

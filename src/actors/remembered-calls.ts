@@ -7,6 +7,7 @@ import type { Mark, Operation } from "../store/store.ts";
 import type { Applied, Call, Outcome } from "./actor-port.ts";
 import type { HostOptions } from "./host-options.ts";
 import type { LiveActor, MailboxEntry, RecentNumber, RecentResult } from "./live-actor.ts";
+import { ResultTraces } from "./result-traces.ts";
 import { notApplied, type ShardRunner } from "./shard-runner.ts";
 import { resultMark, type Turn } from "./turn.ts";
 
@@ -18,19 +19,35 @@ interface RememberedResult {
   readonly x?: Uint8Array;
 }
 
-export class RememberedCalls {
-  readonly #options: Pick<HostOptions, "store" | "limits" | "seal" | "open">;
+/** The store ends a result by its own clock, which this node follows from afar. */
+const CLOCK_MARGIN_MS = 60_000;
 
-  constructor(options: Pick<HostOptions, "store" | "limits" | "seal" | "open">) {
+type Options = Pick<HostOptions, "store" | "clock" | "limits" | "seal" | "open">;
+
+export class RememberedCalls {
+  readonly #options: Options;
+  readonly #traces: ResultTraces;
+
+  constructor(options: Options) {
     this.#options = options;
+    this.#traces = new ResultTraces(options.limits.resultTtlMs + CLOCK_MARGIN_MS);
   }
 
   /** The mark that `answer` needs; undefined: there is none. */
-  read(runner: ShardRunner, live: LiveActor, { key, origin }: Call): Promise<Mark | undefined> {
+  read(runner: ShardRunner, live: LiveActor, call: Call): Promise<Mark | undefined> {
+    const { key, origin } = call;
     const name = key === undefined ? origin?.mark : resultMark(key.key);
     const { hold } = runner;
-    if (name === undefined || hold === undefined) return Promise.resolve(undefined);
+    if (name === undefined || hold === undefined || this.#isFirst(live, call)) return Promise.resolve(undefined);
     return this.#options.store.readMarksFenced(runner.shard, hold, live.key, [name]).then((marks) => marks[0]);
+  }
+
+  /** True when no result of the key can be stored: written here it would have left a trace, and nobody else could. */
+  #isFirst(live: LiveActor, { key, otherwise }: Call): boolean {
+    // A "no" that is no turn leaves at once: the store must have been asked whether this node still owns the shard.
+    if (key === undefined || otherwise !== undefined || !live.loaded) return false;
+    if (this.#options.clock.now() < live.earlierResultsUntil + CLOCK_MARGIN_MS) return false;
+    return !this.#traces.has(live.key, resultMark(key.key));
   }
 
   /** Repeats what an idempotency key or an outbox number has already done here. False: nothing. */
@@ -82,17 +99,21 @@ export class RememberedCalls {
     if (turn.refusal !== undefined) return operations;
     if (key !== undefined) {
       const { lineage } = runner;
+      const name = resultMark(key.key);
+      const expiresAt = now + limits.resultTtlMs;
+      this.#traces.leave(live.key, name);
+      live.resultsUntil = Math.max(live.resultsUntil ?? 0, expiresAt);
       operations.push({
         op: "putMark",
         actor: live.key,
-        name: resultMark(key.key),
+        name,
         bytes: encode(
           key.secret === true
             ? { d: key.digest, l: lineage, x: seal(encode(turn.reply)) }
             : { d: key.digest, l: lineage, v: turn.reply },
         ),
         takes: turn.takes,
-        expiresAt: now + limits.resultTtlMs,
+        expiresAt,
       });
     }
     if (origin !== undefined) {

@@ -10,6 +10,8 @@ export interface Envelope {
   /** Number of the last message this actor put into the outbox. */
   readonly outboxNumber: number;
   readonly lineage: string;
+  /** Until when results of idempotency keys may be stored beside it, store milliseconds; an older node did not say. */
+  readonly resultsUntil: number | undefined;
 }
 
 export interface PersistedState {
@@ -24,14 +26,17 @@ export function encodeEnvelope(envelope: Envelope): Uint8Array {
     s: envelope.state,
     o: envelope.outboxNumber,
     l: envelope.lineage,
+    ...(envelope.resultsUntil === undefined ? {} : { r: envelope.resultsUntil }),
   });
 }
 
 /** @throws Error when the bytes were not written by `encodeEnvelope` */
 export function decodeEnvelope(bytes: Uint8Array): Envelope {
-  const { v, s, o, l } = decode(bytes) as { v: unknown; s: unknown; o: unknown; l: unknown };
-  if (typeof v !== "number" || typeof s !== "object" || s === null || typeof o !== "number" || typeof l !== "string") {
+  const { v, s, o, l, r } = decode(bytes) as Record<string, unknown>;
+  const isState = typeof s === "object" && s !== null;
+  const isUntil = r === undefined || typeof r === "number";
+  if (typeof v !== "number" || !isState || typeof o !== "number" || typeof l !== "string" || !isUntil) {
     throw new Error("a stored snapshot has an unknown form");
   }
-  return { machineVersion: v, state: s as PersistedState, outboxNumber: o, lineage: l };
+  return { machineVersion: v, state: s as PersistedState, outboxNumber: o, lineage: l, resultsUntil: r };
 }

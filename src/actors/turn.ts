@@ -43,7 +43,7 @@ export interface Turn {
   readonly timersCleared: readonly string[];
   /** Marks of results that are forgotten by this turn. */
   readonly forgotten: readonly string[];
-  /** The machine's state moved, so its snapshot must be written. */
+  /** The snapshot must be written. */
   readonly changed: boolean;
 }
 

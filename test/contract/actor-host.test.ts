@@ -339,7 +339,7 @@ it("[F23] an envelope that was not written by this program is a bug of that acto
   const node = await world.node();
   const client = address("identity");
   const neighbour = addressIn(world.shardOf(client), "identity");
-  const bytes = encodeEnvelope({ machineVersion: 1, state: 7 as never, outboxNumber: 0, lineage: "" });
+  const bytes = encodeEnvelope({ machineVersion: 1, state: 7 as never, outboxNumber: 0, lineage: "", resultsUntil: 0 });
   const owner = await world.store.readOwner(world.shardOf(client));
   if (owner === undefined) throw new Error("nobody owns the shard");
   await world.store.commit(world.shardOf(client), owner.fence, owner.sequence + 1, [

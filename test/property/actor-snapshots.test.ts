@@ -219,7 +219,13 @@ for (const kind of Object.keys(commands) as ActorKind[]) {
       const entry = machineCatalogue[kind];
       const bench = new Bench(entry, address(kind, "1"));
       const stored = (machineVersion: number) => ({
-        snapshot: encodeEnvelope({ machineVersion, state: bench.stored(), outboxNumber: 3, lineage: "l" }),
+        snapshot: encodeEnvelope({
+          machineVersion,
+          state: bench.stored(),
+          outboxNumber: 3,
+          lineage: "l",
+          resultsUntil: 7,
+        }),
         names: [],
       });
       expect(() => new LiveActor(bench.key, entry).start(stored(entry.version + 1), "l")).toThrow(SnapshotTooNew);
@@ -227,7 +233,11 @@ for (const kind of Object.keys(commands) as ActorKind[]) {
         const live = new LiveActor(bench.key, entry);
         live.start(stored(version), "l");
         expect(live.outboxNumber).toBe(3);
-        expect(decodeEnvelope(live.encodeSnapshot())).toMatchObject({ machineVersion: entry.version, outboxNumber: 3 });
+        expect(decodeEnvelope(live.encodeSnapshot())).toMatchObject({
+          machineVersion: entry.version,
+          outboxNumber: 3,
+          resultsUntil: 7,
+        });
       }
     });
   });
@@ -235,7 +245,14 @@ for (const kind of Object.keys(commands) as ActorKind[]) {
 
 it("[F23] bytes that are no envelope are refused, never guessed at", () => {
   const entry = machineCatalogue.handle;
-  for (const junk of [new Uint8Array(), encode({}), encode({ v: 1, s: null, o: 0, l: "" }), encode([1]), encode("x")]) {
+  for (const junk of [
+    new Uint8Array(),
+    encode({}),
+    encode({ v: 1, s: null, o: 0, l: "" }),
+    encode({ v: 1, s: {}, o: 0, l: "", r: "" }),
+    encode([1]),
+    encode("x"),
+  ]) {
     expect(() => new LiveActor("a/handle/1", entry).start({ snapshot: junk, names: [] }, "l")).toThrow();
   }
 });

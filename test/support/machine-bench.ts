@@ -56,7 +56,9 @@ export class Bench implements TurnSubject {
 
   stored(): PersistedState {
     const state = this.machine.getPersistedSnapshot() as unknown as PersistedState;
-    const envelope = { machineVersion: this.#entry.version, state, outboxNumber: this.outboxNumber, lineage: LINEAGE };
+    const { outboxNumber } = this;
+    const { version: machineVersion } = this.#entry;
+    const envelope = { machineVersion, state, outboxNumber, lineage: LINEAGE, resultsUntil: 0 };
     return decodeEnvelope(encodeEnvelope(envelope)).state;
   }
 
