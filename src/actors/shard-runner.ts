@@ -12,20 +12,15 @@ import {
   type Receipt,
   type Shard,
   type ShardMark,
-  type Timer,
 } from "../store/store.ts";
 import { Batch, type Release } from "./batch.ts";
 import type { HostOptions } from "./host-options.ts";
 import type { LiveActor } from "./live-actor.ts";
-import { Outbox } from "./outbox.ts";
+import { type BacklogDuties, ShardBacklog } from "./shard-backlog.ts";
 import type { ClaimedShard } from "./shard-claim.ts";
-import { ShardTimers } from "./timers.ts";
-import { bytesOf, decodeOutboxMessage, type OutboxMessage, type Turn } from "./turn.ts";
+import { bytesOf } from "./turn.ts";
 
-export interface ShardDuties {
-  deliver(message: OutboxMessage): Promise<void>;
-  /** Never rejects; false: the timer's turn did not happen and must be tried again. */
-  fire(timer: Timer): Promise<boolean>;
+export interface ShardDuties extends BacklogDuties {
   /** An actor left memory because the shard was lost. */
   dropped(live: LiveActor): void;
 }
@@ -40,18 +35,14 @@ export class ShardRunner {
   readonly actors = new Map<ActorKey, LiveActor>();
   readonly #options: HostOptions;
   readonly #duties: ShardDuties;
-  #outbox: Outbox;
-  readonly #timers: ShardTimers;
   readonly #stop = new AbortController();
   #owner: OwnerRecord | undefined;
+  /** Of this ownership, or of the last: what an earlier one still has on its way must not touch this one's order. */
+  #backlog: ShardBacklog | undefined;
   #pending = new Batch();
   #inFlight: Batch | undefined;
   #pendingSinceMs = 0;
   #bytes = 0;
-  /** Deletes of delivered messages: they ride along with the batches, so many at a time. */
-  #housekeeping: Operation[] = [];
-  /** The outbox wants the stored messages again. */
-  #outboxStale = false;
   /** Losses of the shard that followed one another closely. */
   #losses = 0;
   #lostAtMs = 0;
@@ -68,15 +59,6 @@ export class ShardRunner {
     this.shard = shard;
     this.#options = options;
     this.#duties = duties;
-    this.#outbox = this.#newOutbox();
-    this.#timers = new ShardTimers({
-      clock: options.clock,
-      timersMax: options.limits.timersMax,
-      fire: (timer) => duties.fire(timer),
-      reload: () => {
-        this.#loadTimers();
-      },
-    });
   }
 
   /** The fence under which this node may read and write now; undefined while it must not. */
@@ -127,7 +109,7 @@ export class ShardRunner {
   }
 
   async #handOver(): Promise<void> {
-    this.#timers.stop();
+    this.#backlog?.stopTimers();
     this.#refuseMailboxes();
     while (this.#owner !== undefined && (this.#inFlight !== undefined || this.#hasWork)) {
       await new Promise<void>((resolve) => this.#settledWaits.push(resolve));
@@ -135,7 +117,7 @@ export class ShardRunner {
     if (this.#owner === undefined) return; // lost meanwhile: whoever noticed has put everything away
     this.#owner = undefined;
     this.#options.events.shardReleased(this.shard);
-    this.#outbox.stop();
+    this.#backlog?.stop();
     this.#dropActors();
     for (const resolve of this.#roomWaits.splice(0)) resolve();
     for (const resolve of this.#ownedWaits.splice(0)) resolve();
@@ -183,10 +165,10 @@ export class ShardRunner {
    */
   async settled(sender: ActorKey): Promise<boolean> {
     for (;;) {
-      const outbox = this.#outbox;
-      if (await outbox.settled(sender)) return true;
-      // The store keeps what did not arrive: the next ownership's outbox begins with it.
-      if (outbox !== this.#outbox) continue;
+      const backlog = this.#backlog;
+      if ((await backlog?.settled(sender)) === true) return true;
+      // The store keeps what did not arrive: the next ownership begins with it.
+      if (backlog !== this.#backlog) continue;
       if (this.#owner === undefined && !this.#claiming) return false;
       await new Promise<void>((resolve) => this.#ownedWaits.push(resolve));
     }
@@ -210,39 +192,8 @@ export class ShardRunner {
     );
   }
 
-  /** A new one for each ownership: what an earlier one still has on its way must not touch this one's order. */
-  #newOutbox(): Outbox {
-    return new Outbox({
-      messagesMax: this.#options.limits.outboxMessagesMax,
-      retryMinMs: 50,
-      retryMaxMs: 5_000,
-      deliver: (message) => this.#duties.deliver(message),
-      delivered: (message) => {
-        this.#addHousekeeping([{ op: "deleteOutbox", id: message.id }]);
-      },
-      reload: () => {
-        this.#outboxStale = true;
-        this.#reloadOutbox();
-      },
-    });
-  }
-
-  /** Only when what was delivered is gone from the store: it would be delivered again and again. */
-  #reloadOutbox(): void {
-    if (!this.#outboxStale || this.#housekeeping.length > 0 || this.#inFlight !== undefined) return;
-    this.#outboxStale = false;
-    this.#loadOutbox();
-  }
-
-  #addHousekeeping(operations: readonly Operation[]): void {
-    if (this.#owner === undefined) return;
-    this.#noteArrival();
-    this.#housekeeping.push(...operations);
-    this.#schedule();
-  }
-
   get #hasWork(): boolean {
-    return !this.#pending.empty || this.#housekeeping.length > 0;
+    return !this.#pending.empty || this.#backlog?.hasWrites === true;
   }
 
   #noteArrival(): void {
@@ -262,7 +213,7 @@ export class ShardRunner {
     const owner = this.#owner;
     if (this.#inFlight !== undefined || owner === undefined || !this.#hasWork) return;
     const batch = this.#pending;
-    batch.operations.push(...this.#housekeeping.splice(0, this.#options.limits.batchOperationsMax));
+    batch.operations.push(...(this.#backlog?.take(this.#options.limits.batchOperationsMax) ?? []));
     const waitMs = performance.now() - this.#pendingSinceMs;
     this.#pending = new Batch();
     this.#bytes = 0;
@@ -315,8 +266,7 @@ export class ShardRunner {
     for (const release of batch.releases) {
       const bytes = receipt.taken.slice(taken, taken + release.turn.takes.length);
       taken += release.turn.takes.length;
-      this.#scheduleTimers(release.live.key, release.turn);
-      this.#outbox.add(release.turn.outbox);
+      this.#backlog?.add(release.live.key, release.turn);
       this.#answer(release, bytes);
       this.#publish(release);
     }
@@ -338,11 +288,6 @@ export class ShardRunner {
     });
   }
 
-  #scheduleTimers(actor: ActorKey, turn: Turn): void {
-    for (const name of turn.timersCleared) this.#timers.clear(actor, name);
-    for (const timer of turn.timersSet) this.#timers.set(timer);
-  }
-
   async #reclaim(batch: Batch | undefined, cause: string): Promise<void> {
     const lost = this.#owner;
     if (lost === undefined) return;
@@ -361,10 +306,7 @@ export class ShardRunner {
     const speculative = this.#pending;
     this.#pending = new Batch();
     this.#bytes = 0;
-    this.#housekeeping = [];
-    this.#outboxStale = false;
-    this.#outbox.stop();
-    this.#timers.stop();
+    this.#backlog?.stop();
     this.#dropActors();
     speculative.refuseAll(notApplied());
     // What the machine refused wrote nothing, whatever became of the batch: only its "no" can't be vouched for.
@@ -420,10 +362,24 @@ export class ShardRunner {
   }
 
   #own(claimed: ClaimedShard): void {
-    this.#owner = { ...claimed.record };
-    this.#outbox = this.#newOutbox();
+    const owner = { ...claimed.record };
+    this.#owner = owner;
+    this.#backlog = new ShardBacklog({
+      shard: this.shard,
+      host: this.#options,
+      duties: this.#duties,
+      hold: () => holdOf(owner),
+      writing: () => this.#inFlight !== undefined,
+      due: () => {
+        this.#noteArrival();
+        this.#schedule();
+      },
+      failed: (error) => {
+        this.lose(describe(error));
+      },
+    });
     this.#options.events.shardClaimed(this.shard, claimed.record.fence.number);
-    this.#resume(this.#owner);
+    this.#backlog.begin(this.#resumeAfterMs());
     for (const resolve of this.#ownedWaits.splice(0)) resolve();
   }
 
@@ -431,55 +387,12 @@ export class ShardRunner {
    * At once after a single loss; later after each that follows closely. A message or timer whose batch no store
    * takes would otherwise have the shard lost again before anybody else was served.
    */
-  #resume(owner: OwnerRecord): void {
-    const load = (): void => {
-      if (this.#owner !== owner) return;
-      this.#loadOutbox();
-      this.#loadTimers();
-    };
-    if (this.#losses === 0) return load();
-    this.#timers.loading();
-    setTimeout(load, Math.min(RESUME_MIN_MS * 2 ** (this.#losses - 1), RESUME_MAX_MS)).unref();
-  }
-
-  #loadOutbox(): void {
-    const { store, limits } = this.#options;
-    const outbox = this.#outbox;
-    this.#readOwned(
-      (hold) => store.readOutbox(this.shard, hold, "", limits.outboxMessagesMax),
-      (messages) => {
-        const stored = messages.map((message) => decodeOutboxMessage(message.bytes));
-        outbox.loaded(stored, stored.length >= limits.outboxMessagesMax);
-      },
-    );
-  }
-
-  #loadTimers(): void {
-    const { store, limits } = this.#options;
-    this.#timers.loading();
-    this.#readOwned(
-      (hold) => store.readTimers(this.shard, hold, limits.timersMax),
-      (timers) => {
-        this.#timers.load(timers);
-      },
-    );
-  }
-
-  #readOwned<T>(read: (hold: Hold) => Promise<T>, use: (value: T) => void): void {
-    const owner = this.#owner;
-    if (owner === undefined) return;
-    read(holdOf(owner)).then(
-      (value) => {
-        if (this.#owner === owner) use(value);
-      },
-      (error: unknown) => {
-        if (this.#owner === owner) this.lose(describe(error));
-      },
-    );
+  #resumeAfterMs(): number {
+    return this.#losses === 0 ? 0 : Math.min(RESUME_MIN_MS * 2 ** (this.#losses - 1), RESUME_MAX_MS);
   }
 
   #continue(): void {
-    this.#reloadOutbox();
+    this.#backlog?.written();
     if (this.#hasWork) this.#schedule();
     for (const resolve of this.#settledWaits.splice(0)) resolve();
   }
