@@ -81,6 +81,7 @@ function openConfigured({ config, secrets, telemetry, sabotage }: AppOptions): P
     deployment: deriveSecrets(secrets.secret).deployment,
     assumeDurability: assumeDurability === "yes",
     commandTimeoutMs: limits.storeTimeoutMs,
+    connections: config.redisConnections,
     onEvent: telemetry.storeEvent,
     ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
     ...(redisCaFile === undefined ? {} : { tlsCa: readPem("redisCaFile", redisCaFile) }),

@@ -97,6 +97,13 @@ export const SERVER_SETTINGS = {
     undefined,
     "PEM file of the authority that signed the certificates of a rediss:// server, of rediss+sentinel:// servers and sentinels, or of a rediss+cluster:// cluster's servers.",
   ),
+  redisConnections: wholeNumber(
+    "connections",
+    1,
+    32,
+    4,
+    "Connections of this node to each Redis primary; a shard's commands always take the same one.",
+  ),
   sentinelPassword: text(
     /^.+$/s,
     "a password",

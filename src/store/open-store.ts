@@ -20,6 +20,8 @@ export interface OpenStoreOptions {
   readonly sentinelPassword?: string;
   /** Redis: how long a command may take. */
   readonly commandTimeoutMs?: number;
+  /** Redis: connections to each primary. */
+  readonly connections?: number;
   readonly onEvent?: (event: StoreEvent) => void;
   /** Tests only. */
   readonly sabotage?: SabotageSwitches;

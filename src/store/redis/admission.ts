@@ -19,12 +19,18 @@ export interface DeploymentDemand {
 
 export interface Deployment {
   readonly deploymentId: string;
-  /** The store was empty, or another's, although this process had used it before. */
-  readonly historyLost: boolean;
+  /** The store was empty until now. */
+  readonly created: boolean;
 }
 
-/** @throws StoreRefused saying what to set, StoreUnavailable for a cluster's replica: its primary is found elsewhere */
-export async function checkDurability(connection: RedisConnection, demand: DurabilityDemand): Promise<void> {
+/**
+ * The server's own name for this run of it: another after each of its starts.
+ * @throws StoreRefused saying what to set, StoreUnavailable for a cluster's replica: its primary is found elsewhere
+ */
+export async function checkDurability(
+  connection: RedisConnection,
+  demand: DurabilityDemand,
+): Promise<string | undefined> {
   const info = new Map<string, string>();
   for (const section of ["server", "replication", "cluster"]) {
     for (const line of textOf(await connection.commandUngated("INFO", section)).split("\r\n")) {
@@ -35,7 +41,7 @@ export async function checkDurability(connection: RedisConnection, demand: Durab
   // The map was older than the failover; the next one names another.
   if (demand.cluster && info.get("role") !== "master") throw new StoreUnavailable("it has become a replica");
   const faults = faultsOf({ info, config: await readConfig(connection) }, demand);
-  if (faults.length === 0) return;
+  if (faults.length === 0) return info.get("run_id");
   throw new StoreRefused(`this Redis can't keep durability "${demand.durability}": ${faults.join("; ")}`);
 }
 
@@ -80,7 +86,5 @@ export async function checkDeployment(
   if (demand.deployment !== "" && textOf(deployment) !== demand.deployment) {
     throw new StoreRefused("the store's prefix belongs to another deployment");
   }
-  const deploymentId = textOf(id);
-  const historyLost = demand.knownId !== undefined && (created === 1 || deploymentId !== demand.knownId);
-  return { deploymentId, historyLost };
+  return { deploymentId: textOf(id), created: created === 1 };
 }

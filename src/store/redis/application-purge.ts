@@ -1,7 +1,8 @@
 // Removes everything of an application from Redis: finds its keys by SCAN, because no batch should pay for
 // an index that only a deletion reads. Bounded steps; running it again finishes what was left.
-import type { Argument, RedisAccess, Reply } from "./connection.ts";
+import type { Argument, Reply } from "./connection.ts";
 import type { RedisKeys } from "./keys.ts";
+import type { RedisAccess } from "./redis-access.ts";
 import { list, pairs, textOf } from "./replies.ts";
 
 const SCAN_COUNT = 1000;
@@ -14,9 +15,9 @@ export async function purgeApplication(
 ): Promise<void> {
   const escaped = applicationId.replace(/[\\*?[\]]/g, "\\$&");
   for (const pattern of keys.patternsOf(escaped)) {
-    for (const connection of redis.connections()) {
+    for (const primary of redis.primaries()) {
       await scan(
-        (...args) => connection.command("SCAN", ...args),
+        (...args) => primary.commandAt("", "SCAN", ...args),
         pattern,
         async (found) => {
           // One by one: the keys lie in different slots.

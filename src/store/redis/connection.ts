@@ -2,8 +2,7 @@
 // Must never send a command twice or queue one while the connection is down (GUARANTEES rule 2).
 import { Redis } from "ioredis";
 import { StoreRefused, StoreUnavailable } from "../store.ts";
-import { clientOptions, type ClientDemand, sentinelOptions } from "./client-options.ts";
-import { PrimaryWatch } from "./primary-watch.ts";
+import { clientOptions, type ClientDemand } from "./client-options.ts";
 import { redirectionOf } from "./redirected.ts";
 import type { ScriptName } from "./scripts.ts";
 
@@ -11,28 +10,18 @@ import type { ScriptName } from "./scripts.ts";
 export type Reply = Buffer | number | null | Reply[];
 export type Argument = string | number | Uint8Array;
 
-/** Where the store's commands go: one connection, or one to each primary of a cluster. */
-export interface RedisAccess {
-  /** Runs a script, whose keys all lie in one slot; one round trip. @throws StoreUnavailable */
-  script(name: ScriptName, keys: readonly string[], args: readonly Argument[]): Promise<Reply>;
-  /** Runs a command on a key. @throws StoreUnavailable */
-  command(name: string, key: string | Buffer, ...args: readonly Argument[]): Promise<Reply>;
-  /** Runs a command that names no key where the key lies. @throws StoreUnavailable */
-  commandAt(key: string, name: string, ...args: readonly Argument[]): Promise<Reply>;
-  /** Of all servers that keys lie on. */
-  connections(): readonly RedisConnection[];
-  /** @throws StoreRefused, StoreUnavailable after the time given */
-  open(timeoutMs: number): Promise<void>;
-  /** What is still unanswered fails with StoreUnavailable. */
-  close(): Promise<void>;
+/** What was found behind a connection that may be used. */
+export interface Admitted {
+  /** The server's own name for this run of it; undefined when it was not asked. */
+  readonly server: string | undefined;
+  /** Undefined where another primary of the cluster keeps it. */
+  readonly deploymentId: string | undefined;
 }
 
 export interface ConnectionOptions extends ClientDemand {
   readonly scripts: ReadonlyMap<ScriptName, string>;
-  /** Commands sent and not yet answered; more are turned away. */
-  readonly inFlightMax: number;
   /** Runs on every new connection before anyone else may use it. Throws StoreRefused to keep it shut. */
-  readonly admit: (connection: RedisConnection) => Promise<void>;
+  readonly admit: (connection: RedisConnection) => Promise<Admitted>;
   readonly onState: (state: ConnectionState) => void;
 }
 
@@ -50,16 +39,17 @@ type Command = (...parameters: unknown[]) => Promise<Reply>;
 const ADMIT_REFUSED_AGAIN_MS = 2000;
 const ADMIT_UNJUDGED_AGAIN_MS = 200;
 
-export class RedisConnection implements RedisAccess {
+export class RedisConnection {
   readonly #options: ConnectionOptions;
   readonly #redis: Redis;
   readonly #commands: Readonly<Record<string, Command | undefined>>;
   #state: ConnectionState = { kind: "down", reason: "not yet connected" };
+  #admitted: Admitted | undefined;
   #admission: NodeJS.Timeout | undefined;
+  /** Rises with each loss: what was found before it says nothing of what comes after. */
+  #losses = 0;
   #lastError = "connection closed";
-  #inFlight = 0;
   #corked = false;
-  readonly #watch: PrimaryWatch | undefined;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -67,7 +57,10 @@ export class RedisConnection implements RedisAccess {
     for (const [name, lua] of options.scripts) this.#redis.defineCommand(commandName(name), { lua });
     this.#commands = this.#redis as unknown as Record<string, Command | undefined>;
     this.#redis.on("ready", () => this.#admit());
-    this.#redis.on("close", () => this.#setState({ kind: "down", reason: this.#lastError }));
+    this.#redis.on("close", () => {
+      this.#losses += 1;
+      this.#setState({ kind: "down", reason: this.#lastError });
+    });
     this.#redis.on("error", (error: Error) => {
       // Says nothing that the sentinel's own error did not say better.
       if (!error.message.startsWith("All sentinels are unreachable")) this.#lastError = reasonOf(error);
@@ -75,34 +68,33 @@ export class RedisConnection implements RedisAccess {
     this.#redis.on("sentinelError", (error: Error) => {
       this.#lastError = reasonOf(error);
     });
-    this.#watch = watchFor(options, () => this.#stream()?.destroy());
   }
 
   get state(): ConnectionState {
     return this.#state;
   }
 
-  /** Resolves when the first connection is admitted. @throws StoreRefused, StoreUnavailable after the time given */
-  open(timeoutMs: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const late = setTimeout(() => {
-        finish(() => reject(new StoreUnavailable(`redis can't be reached: ${this.#lastError}`)));
-      }, timeoutMs);
-      const finish = (end: () => void): void => {
-        clearTimeout(late);
-        this.#opening = undefined;
-        end();
-      };
-      this.#opening = (state) => {
-        if (state.kind === "up") finish(resolve);
-        if (state.kind === "refused") finish(() => reject(new StoreRefused(state.reason)));
-      };
-      // Its failure shows in the state; ioredis tries again by itself.
-      this.#redis.connect().catch(() => undefined);
-    });
+  /** Of the last admission. */
+  get admitted(): Admitted | undefined {
+    return this.#admitted;
   }
 
-  #opening: ((state: ConnectionState) => void) | undefined;
+  get lastError(): string {
+    return this.#lastError;
+  }
+
+  /** Tries for as long as it is not closed; what comes of it shows in the state. */
+  start(): void {
+    this.#redis.connect().catch(() => undefined);
+  }
+
+  /** Leaves its server and looks for one again. Not told by `onState`; down at once, whatever the socket still does. */
+  drop(reason: string): void {
+    this.#losses += 1;
+    this.#lastError = reason;
+    this.#state = { kind: "down", reason };
+    this.#stream()?.destroy();
+  }
 
   async script(name: ScriptName, keys: readonly string[], args: readonly Argument[]): Promise<Reply> {
     const parameters = [keys.length, ...keys, ...args];
@@ -118,14 +110,6 @@ export class RedisConnection implements RedisAccess {
     return this.#gated("callBuffer", [name, ...args]);
   }
 
-  commandAt(_key: string, name: string, ...args: readonly Argument[]): Promise<Reply> {
-    return this.command(name, ...args);
-  }
-
-  connections(): readonly RedisConnection[] {
-    return [this];
-  }
-
   /** As `script`, before the connection is admitted. */
   scriptUngated(name: ScriptName, keys: readonly string[], args: readonly Argument[]): Promise<Reply> {
     return this.#send(`${commandName(name)}Buffer`, [keys.length, ...keys, ...args]);
@@ -138,7 +122,6 @@ export class RedisConnection implements RedisAccess {
 
   async close(): Promise<void> {
     clearTimeout(this.#admission);
-    this.#watch?.close();
     const { status } = this.#redis;
     // Between two attempts there is no socket whose end could be waited for.
     const ended =
@@ -159,8 +142,6 @@ export class RedisConnection implements RedisAccess {
   }
 
   async #send(method: string, parameters: readonly unknown[]): Promise<Reply> {
-    if (this.#inFlight >= this.#options.inFlightMax) throw new StoreUnavailable("too many commands wait for redis");
-    this.#inFlight += 1;
     try {
       this.#cork();
       const command = this.#commands[method];
@@ -170,8 +151,6 @@ export class RedisConnection implements RedisAccess {
       // Not as the cause: ioredis hangs the command's arguments, payload and all, on its errors.
       if (reasonOf(error) === "refused with NOSCRIPT") throw new ScriptsForgotten("redis: forgets its scripts");
       throw redirectionOf(error) ?? new StoreUnavailable(`redis: ${reasonOf(error)}`);
-    } finally {
-      this.#inFlight -= 1;
     }
   }
 
@@ -194,18 +173,22 @@ export class RedisConnection implements RedisAccess {
 
   #admit(): void {
     clearTimeout(this.#admission);
+    const losses = this.#losses;
     this.#options.admit(this).then(
-      () => {
-        if (this.#redis.status === "ready") this.#setState({ kind: "up" });
+      (admitted) => {
+        if (losses !== this.#losses) return;
+        this.#admitted = admitted;
+        this.#setState({ kind: "up" });
       },
       (error: unknown) => {
+        if (losses !== this.#losses) return;
         const refused = error instanceof StoreRefused;
         if (refused) this.#setState({ kind: "refused", reason: error.message });
         else this.#lastError = reasonOf(error);
         // The operator may have set what was asked for, or the cluster have found its state.
         this.#admission = setTimeout(
           () => {
-            if (this.#redis.status === "ready") this.#admit();
+            if (losses === this.#losses) this.#admit();
           },
           refused ? ADMIT_REFUSED_AGAIN_MS : ADMIT_UNJUDGED_AGAIN_MS,
         ).unref();
@@ -216,14 +199,8 @@ export class RedisConnection implements RedisAccess {
   #setState(state: ConnectionState): void {
     const before = this.#state;
     this.#state = state;
-    this.#opening?.(state);
     if (before.kind !== state.kind) this.#options.onState(state);
   }
-}
-
-function watchFor(options: ConnectionOptions, moved: () => void): PrimaryWatch | undefined {
-  const { route } = options.address;
-  return route.kind === "sentinel" ? new PrimaryWatch(route, sentinelOptions(options), moved) : undefined;
 }
 
 /** ioredis sends any other byte array as its decimal text. */

@@ -1,22 +1,17 @@
-// Several primaries behind one store: each key's command goes to the primary that has its slot, over a connection that
-// is admitted like a single server's. Sends again only what a server said that it did not execute.
+// Several primaries behind one store: each key's command goes to the primary that has its slot, over connections that
+// are admitted like a single server's. Sends again only what a server said that it did not execute.
 import { setTimeout as delay } from "node:timers/promises";
 import { StoreRefused, StoreUnavailable } from "../store.ts";
 import { nameOf, SLOT_COUNT, type SlotMap, slotOf } from "./cluster-slots.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
-import {
-  type Argument,
-  type ConnectionOptions,
-  type ConnectionState,
-  type RedisAccess,
-  RedisConnection,
-  type Reply,
-} from "./connection.ts";
+import type { Argument, ConnectionState, Reply } from "./connection.ts";
+import { PrimaryLanes, type PrimaryLanesOptions } from "./primary-lanes.ts";
 import { Redirected } from "./redirected.ts";
+import type { RedisAccess } from "./redis-access.ts";
 import { addressOf, type RedisEndpoint, type RedisLogin } from "./redis-url.ts";
 import type { ScriptName } from "./scripts.ts";
 
-export interface RedisClusterOptions extends Omit<ConnectionOptions, "address" | "onState"> {
+export interface RedisClusterOptions extends Omit<PrimaryLanesOptions, "address" | "onState"> {
   readonly seeds: readonly RedisEndpoint[];
   readonly login: RedisLogin;
   readonly onState: (state: ConnectionState, primary: string) => void;
@@ -24,7 +19,7 @@ export interface RedisClusterOptions extends Omit<ConnectionOptions, "address" |
 
 interface Primary {
   readonly endpoint: RedisEndpoint;
-  readonly connection: RedisConnection;
+  readonly lanes: PrimaryLanes;
 }
 
 /** Between two tries of a command whose slot is on its way. */
@@ -80,25 +75,25 @@ export class RedisCluster implements RedisAccess {
   }
 
   commandAt(key: string, name: string, ...args: readonly Argument[]): Promise<Reply> {
-    return this.#sendTo(key, (primary) => primary.command(name, ...args));
+    return this.#sendTo(key, (primary) => primary.commandAt(key, name, ...args));
   }
 
-  connections(): readonly RedisConnection[] {
-    return [...this.#primaries.values()].map(({ connection }) => connection);
+  primaries(): readonly RedisAccess[] {
+    return [...this.#primaries.values()].map(({ lanes }) => lanes);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     this.#watch.close();
-    await Promise.all(this.connections().map((connection) => connection.close()));
+    await Promise.all(this.primaries().map((lanes) => lanes.close()));
   }
 
-  async #sendTo(key: string | Buffer, send: (primary: RedisConnection) => Promise<Reply>): Promise<Reply> {
+  async #sendTo(key: string | Buffer, send: (primary: PrimaryLanes) => Promise<Reply>): Promise<Reply> {
     const slot = slotOf(key);
     const primary = this.#owners[slot];
     if (primary === undefined) throw new StoreUnavailable("no primary of the redis cluster has the slot");
     try {
-      return await send(primary.connection);
+      return await send(primary.lanes);
     } catch (error) {
       if (!(error instanceof Redirected)) throw error;
       return await this.#sendAgain(slot, send, primary, error);
@@ -108,7 +103,7 @@ export class RedisCluster implements RedisAccess {
   /** Until the slot has found its place, or for as long as an answer may take. */
   async #sendAgain(
     slot: number,
-    send: (primary: RedisConnection) => Promise<Reply>,
+    send: (primary: PrimaryLanes) => Promise<Reply>,
     answered: Primary,
     redirected: Redirected,
   ): Promise<Reply> {
@@ -125,9 +120,9 @@ export class RedisCluster implements RedisAccess {
         await delay(pauseMs);
         const primary = this.#owners[slot];
         // One that was only just met is not yet admitted.
-        if (primary?.connection.state.kind !== "up") continue;
+        if (primary?.lanes.state.kind !== "up") continue;
         try {
-          return await send(primary.connection);
+          return await send(primary.lanes);
         } catch (error) {
           if (!(error instanceof Redirected)) throw error;
           [from, last] = [primary, error];
@@ -151,7 +146,7 @@ export class RedisCluster implements RedisAccess {
       if (named.has(primary)) continue;
       // What it has not answered fails at once: it may hang.
       this.#primaries.delete(name);
-      void primary.connection.close();
+      void primary.lanes.close();
     }
     this.#changed();
   }
@@ -161,7 +156,7 @@ export class RedisCluster implements RedisAccess {
     let primary = this.#primaries.get(name);
     if (primary === undefined) {
       const { login, onState, connectTimeoutMs } = this.#options;
-      const connection = new RedisConnection({
+      const lanes = new PrimaryLanes({
         ...this.#options,
         address: addressOf(login, endpoint),
         onState: (state) => {
@@ -169,10 +164,10 @@ export class RedisCluster implements RedisAccess {
           this.#changed(state);
         },
       });
-      primary = { endpoint, connection };
+      primary = { endpoint, lanes };
       this.#primaries.set(name, primary);
       // Its failure shows in its state; it is tried for as long as the map names it.
-      connection.open(connectTimeoutMs).catch(() => undefined);
+      lanes.open(connectTimeoutMs).catch(() => undefined);
     }
     return primary;
   }
@@ -183,10 +178,10 @@ export class RedisCluster implements RedisAccess {
   }
 
   #notUp(): Primary | undefined {
-    return [...this.#primaries.values()].find(({ connection }) => connection.state.kind !== "up");
+    return [...this.#primaries.values()].find(({ lanes }) => lanes.state.kind !== "up");
   }
 }
 
-function unreachable({ endpoint, connection: { state } }: Primary): string {
+function unreachable({ endpoint, lanes: { state } }: Primary): string {
   return `redis can't be reached: ${nameOf(endpoint)}: ${state.kind === "up" ? "" : state.reason}`;
 }

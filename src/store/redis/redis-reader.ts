@@ -1,7 +1,7 @@
 // The plain reads of the Redis store: any node, no fence (P9). Must never write.
 import type { ActorKey, Mark, NodeRecord, Shard, StreamEntry, StreamHead, TagEntry } from "../store.ts";
-import type { RedisAccess } from "./connection.ts";
 import type { RedisKeys } from "./keys.ts";
+import type { RedisAccess } from "./redis-access.ts";
 import * as replies from "./replies.ts";
 
 export class RedisReader {

@@ -31,8 +31,10 @@ import type { StoreEvent } from "../store-event.ts";
 import { checkDeployment, checkDurability } from "./admission.ts";
 import { purgeApplication } from "./application-purge.ts";
 import { batchArguments } from "./batch-arguments.ts";
-import { type Argument, type RedisAccess, RedisConnection, type Reply } from "./connection.ts";
+import type { Argument, RedisConnection, Reply } from "./connection.ts";
 import { isPrefix, RedisKeys, timerOfMember } from "./keys.ts";
+import { PrimaryLanes } from "./primary-lanes.ts";
+import type { RedisAccess } from "./redis-access.ts";
 import { RedisCluster } from "./redis-cluster.ts";
 import { boundsOf, RedisReader } from "./redis-reader.ts";
 import { parseRedisUrl } from "./redis-url.ts";
@@ -59,7 +61,9 @@ export interface RedisStoreOptions {
   readonly commandTimeoutMs?: number;
   /** Default 5,000; also how long the first open may take. */
   readonly connectTimeoutMs?: number;
-  /** Commands waiting for an answer. Default 16,384. */
+  /** To each primary, 1 … 32. Default 4. */
+  readonly connections?: number;
+  /** Commands waiting for an answer of one primary. Default 16,384. */
   readonly inFlightMax?: number;
   readonly onEvent?: (event: StoreEvent) => void;
   /** Tests only. */
@@ -84,15 +88,21 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     scripts: loadScripts(sabotage),
     commandTimeoutMs: options.commandTimeoutMs ?? 3000,
     connectTimeoutMs: options.connectTimeoutMs ?? 5000,
+    connections: options.connections ?? 4,
     inFlightMax: options.inFlightMax ?? 16_384,
     async admit(fresh: RedisConnection) {
       const { durability, assumeDurability = false, deployment = "" } = options;
-      const cluster = route.kind === "cluster";
-      if (!sabotage.has("syncOff")) await checkDurability(fresh, { durability, assumeDurability, cluster });
+      const demand = { durability, assumeDurability, cluster: route.kind === "cluster" };
+      const server = sabotage.has("syncOff") ? undefined : await checkDurability(fresh, demand);
       const found = await checkDeployment(fresh, keys, { shardCount, deployment, knownId: known.id });
-      if (found === undefined) return;
-      known.id = found.deploymentId;
-      if (found.historyLost) onEvent({ kind: "historyLost" });
+      // Only the first of several connections finds it empty.
+      if (found?.created === true && known.id !== undefined) onEvent({ kind: "historyLost" });
+      return { server, deploymentId: found?.deploymentId };
+    },
+    onAdmitted(deploymentId: string | undefined) {
+      if (deploymentId === undefined || deploymentId === known.id) return;
+      if (known.id !== undefined) onEvent({ kind: "historyLost" });
+      known.id = deploymentId;
     },
   };
   const redis: RedisAccess =
@@ -103,7 +113,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
           seeds: route.seeds,
           onState: (state, primary) => onEvent({ ...state, primary }),
         })
-      : new RedisConnection({ ...shared, address: { ...login, route }, onState: onEvent });
+      : new PrimaryLanes({ ...shared, address: { ...login, route }, onState: onEvent });
   try {
     await redis.open(options.connectTimeoutMs ?? 5000);
     if (known.id === undefined) throw new StoreUnavailable("no primary keeps what the store says about itself");
