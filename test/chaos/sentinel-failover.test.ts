@@ -11,12 +11,14 @@ import type { StoreEvent } from "../../src/store/store-event.ts";
 import { bytes, Owner, text } from "../contract/store-case.ts";
 import { CuttingProxy } from "../support/cutting-proxy.ts";
 import { freePort } from "../support/free-port.ts";
+import { clientsOf } from "../support/redis-clients.ts";
 import { launchRedis, redisCommand, replicated, startRedis } from "../support/redis-server.ts";
 import { selfSigned } from "../support/self-signed.ts";
 import { SentinelDeployment, type SentinelOptions } from "../support/sentinel-deployment.ts";
 
 const cleanups: (() => Promise<void>)[] = [];
 const actor = "app/group/1";
+const CONNECTIONS = 4;
 
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
@@ -29,8 +31,8 @@ async function deploymentFor(options?: SentinelOptions): Promise<SentinelDeploym
 }
 
 async function open(url: string, options: Partial<RedisStoreOptions> = {}): Promise<Store> {
-  const fixed = { prefix: "failover", durability: "fsync", shardCount: 8, connectTimeoutMs: 2000 } as const;
-  const store = await openRedisStore({ url, ...fixed, ...options });
+  const small = { prefix: "failover", shardCount: 8, connections: CONNECTIONS, connectTimeoutMs: 2000 } as const;
+  const store = await openRedisStore({ url, durability: "fsync", ...small, ...options });
   cleanups.push(() => store.close());
   return store;
 }
@@ -68,6 +70,8 @@ test.each([
       .toContain("master_link_status:up");
     await owner.apply({ op: "putSnapshot", actor, bytes: bytes("and on") });
     expect(await snapshot(store)).toBe("and on");
+    await expect.poll(async () => (await clientsOf(deployment.replica.port)).length).toBe(CONNECTIONS);
+    await expect.poll(async () => (await clientsOf(old.port)).length).toBe(0);
     assert.deepEqual(
       events.map(({ kind }) => kind),
       ["up", "down", "up"],
@@ -180,8 +184,10 @@ test("[G9] rediss+sentinel:// speaks TLS with the sentinels and with the primary
   const url = `rediss+sentinel://127.0.0.1:${sentinelTlsPort}/main`;
   const store = await open(url, { tlsCa: certificate.pem });
   await Owner.of(store, 0);
-  // Listens for a failover too.
-  await expect.poll(() => redisCommand(sentinelPort, ["CLIENT", "LIST", "TYPE", "pubsub"])).toContain(" sub=1 ");
+  // Listens for a failover too, once for all connections.
+  await expect
+    .poll(async () => (await redisCommand(sentinelPort, ["CLIENT", "LIST", "TYPE", "pubsub"])).match(/ sub=1 /g))
+    .toEqual([" sub=1 "]);
   await expect(open(url)).rejects.toThrow(StoreUnavailable);
   await expect(open(`rediss+sentinel://127.0.0.1:${sentinelPort}/main`)).rejects.toThrow(StoreUnavailable);
 });

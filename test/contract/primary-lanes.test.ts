@@ -115,6 +115,21 @@ test("one connection is lost: what is on its way over all of them fails, and all
   for (const shard of all()) await takeShard(store, shard);
 });
 
+test("[G9] an application's keys are looked for after what was on its way over other connections", async () => {
+  const redis = await redisFor();
+  const store = await open(redis.url);
+  const owner = await Owner.of(store, 0);
+  await redisCommand(redis.port, ["CLIENT", "PAUSE", "60000", "WRITE"]);
+  const written = owner.apply({ op: "putSnapshot", actor: ACTOR, bytes: bytes("late") });
+  const purged = store.purgeApplication("app");
+  const asked = async (): Promise<number> =>
+    (await clientsOf(redis.port)).filter(({ command }) => !command.startsWith("eval")).length;
+  await expect.poll(asked).toBe(LANES - 1);
+  await redisCommand(redis.port, ["CLIENT", "UNPAUSE"]);
+  await Promise.all([written, purged]);
+  assert.deepEqual(await store.readSnapshots([{ shard: 0, actor: ACTOR }]), [undefined]);
+});
+
 test("nothing is sent before the last connection is admitted", async () => {
   const redis = await redisFor();
   const waiting: ((admitted: Admitted) => void)[] = [];

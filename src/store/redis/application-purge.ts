@@ -13,6 +13,8 @@ export async function purgeApplication(
   shardCount: number,
   applicationId: string,
 ): Promise<void> {
+  // A batch still on its way over another connection would write what is gone again.
+  await redis.settled();
   const escaped = applicationId.replace(/[\\*?[\]]/g, "\\$&");
   for (const pattern of keys.patternsOf(escaped)) {
     for (const primary of redis.primaries()) {

@@ -87,6 +87,10 @@ export class PrimaryLanes implements RedisAccess {
     return this.#send(key, (lane) => lane.command(name, ...args));
   }
 
+  async settled(): Promise<void> {
+    await Promise.all(this.#lanes.map((lane) => lane.command("PING")));
+  }
+
   primaries(): readonly RedisAccess[] {
     return [this];
   }
@@ -139,7 +143,7 @@ export class PrimaryLanes implements RedisAccess {
 
   #stir(): void {
     // One that hangs is left when it has owed an answer for too long (`socketTimeout`).
-    if (this.#state.kind === "up") for (const lane of this.#lanes) lane.command("PING").catch(() => undefined);
+    if (this.#state.kind === "up") this.settled().catch(() => undefined);
   }
 
   #setState(state: ConnectionState): void {

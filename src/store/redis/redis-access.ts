@@ -10,6 +10,8 @@ export interface RedisAccess {
   command(name: string, key: string | Buffer, ...args: readonly Argument[]): Promise<Reply>;
   /** Runs a command that names no key where the key lies. @throws StoreUnavailable */
   commandAt(key: string, name: string, ...args: readonly Argument[]): Promise<Reply>;
+  /** Resolves when all that was sent before has been executed. @throws StoreUnavailable */
+  settled(): Promise<void>;
   /** Each server that keys lie on, once. */
   primaries(): readonly RedisAccess[];
   /** @throws StoreRefused, StoreUnavailable after the time given */

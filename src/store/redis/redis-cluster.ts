@@ -78,6 +78,10 @@ export class RedisCluster implements RedisAccess {
     return this.#sendTo(key, (primary) => primary.commandAt(key, name, ...args));
   }
 
+  async settled(): Promise<void> {
+    await Promise.all(this.primaries().map((lanes) => lanes.settled()));
+  }
+
   primaries(): readonly RedisAccess[] {
     return [...this.#primaries.values()].map(({ lanes }) => lanes);
   }
