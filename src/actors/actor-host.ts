@@ -15,11 +15,12 @@ import {
 import { actorKey, parseActorKey, shardOf } from "./actor-address.ts";
 import type { ActorAddress, ActorPort, Call, Command, Outcome } from "./actor-port.ts";
 import type { TurnFacts } from "./effects.ts";
+import { FlushTurn } from "./flush-turn.ts";
 import type { HostOptions } from "./host-options.ts";
 import { LiveActor, SnapshotTooNew, type MailboxEntry } from "./live-actor.ts";
 import { LiveActors } from "./live-actors.ts";
 import { PageTeller } from "./page-teller.ts";
-import { RememberedCalls } from "./remembered-calls.ts";
+import { markOfCall, RememberedCalls } from "./remembered-calls.ts";
 import { notApplied, ShardRunner } from "./shard-runner.ts";
 import { receivedMark, takeTurn, type OutboxMessage, type Turn } from "./turn.ts";
 
@@ -53,7 +54,9 @@ export class ActorHost implements ActorPort {
         this.#live.remove(live);
       },
     };
-    this.#runners = Array.from({ length: options.store.shardCount }, (_, n) => new ShardRunner(n, options, duties));
+    const flushes = new FlushTurn();
+    const { shardCount } = options.store;
+    this.#runners = Array.from({ length: shardCount }, (_, n) => new ShardRunner(n, options, duties, flushes));
   }
 
   /** Begins to let go of idle actors. Shards are acquired one by one. */
@@ -147,10 +150,12 @@ export class ActorHost implements ActorPort {
       },
       Math.max(call.deadline - performance.now(), 0),
     );
+    const mark = markOfCall(call);
     const entry: MailboxEntry = {
       call,
+      mark,
       ...(timer === undefined ? {} : { timer }),
-      remembered: this.#remembered.read(runner, live, call),
+      remembered: this.#remembered.read(runner, live, call, mark),
       phase: "queued",
       settle: (outcome) => {
         if (entry.phase === "settled") return;
@@ -267,7 +272,7 @@ export class ActorHost implements ActorPort {
     for (const mark of turn.forgotten) live.recent.delete(mark);
     let answer: (outcome: Outcome) => void = () => undefined;
     const outcome = new Promise<Outcome>((resolve) => (answer = resolve));
-    const remembering = this.#remembered.note(live, call, turn, outcome);
+    const remembering = this.#remembered.note(live, entry, turn, outcome);
     const settle = (settled: Outcome): void => {
       answer(settled);
       entry.settle(settled);
@@ -283,13 +288,14 @@ export class ActorHost implements ActorPort {
   #takeTurn(
     runner: ShardRunner,
     live: LiveActor,
-    { call, timer }: MailboxEntry,
+    entry: MailboxEntry,
     facts: TurnFacts,
   ): { readonly turn: Turn; readonly operations: Operation[] } {
     const checkpoint = live.checkpoint();
+    const { call, timer } = entry;
     try {
       const turn = takeTurn(live, call.command, facts);
-      const operations = this.#remembered.operations(runner, live, call, turn, facts.now);
+      const operations = this.#remembered.operations(runner, live, entry, turn, facts.now);
       if (timer !== undefined && !turn.timersSet.some((set) => set.name === timer)) {
         operations.push({ op: "deleteTimer", actor: live.key, name: timer });
       }

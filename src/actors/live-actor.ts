@@ -15,7 +15,9 @@ export interface MailboxEntry {
   readonly call: Call;
   /** Set for durable timers: the timer is cleared unless the turn sets it again. */
   readonly timer?: string;
-  /** The mark to be consulted before the turn: a remembered result or the sender's high-water mark. */
+  /** Where it is remembered: as a result, or as a number of its sender. Undefined: nowhere. */
+  readonly mark: string | undefined;
+  /** What is stored there before the turn. */
   readonly remembered: Promise<Mark | undefined>;
   /** `queued` calls were certainly not applied; `turned` ones may have been. */
   phase: "queued" | "turned" | "settled";

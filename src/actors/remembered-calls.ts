@@ -22,6 +22,8 @@ interface RememberedResult {
 /** The store ends a result by its own clock, which this node follows from afar. */
 const CLOCK_MARGIN_MS = 60_000;
 
+const NOTHING: Promise<undefined> = Promise.resolve(undefined);
+
 type Options = Pick<HostOptions, "store" | "clock" | "limits" | "seal" | "open">;
 
 export class RememberedCalls {
@@ -33,35 +35,33 @@ export class RememberedCalls {
     this.#traces = new ResultTraces(options.limits.resultTtlMs + CLOCK_MARGIN_MS);
   }
 
-  /** The mark that `answer` needs; undefined: there is none. */
-  read(runner: ShardRunner, live: LiveActor, call: Call): Promise<Mark | undefined> {
-    const { key, origin } = call;
-    const name = key === undefined ? origin?.mark : resultMark(key.key);
+  /** What is stored under the call's mark; undefined: nothing. */
+  read(runner: ShardRunner, live: LiveActor, call: Call, name: string | undefined): Promise<Mark | undefined> {
     const { hold } = runner;
-    if (name === undefined || hold === undefined || this.#isFirst(live, call)) return Promise.resolve(undefined);
+    if (name === undefined || hold === undefined || this.#isFirst(live, call, name)) return NOTHING;
     return this.#options.store.readMarksFenced(runner.shard, hold, live.key, [name]).then((marks) => marks[0]);
   }
 
   /** True when no result of the key can be stored: written here it would have left a trace, and nobody else could. */
-  #isFirst(live: LiveActor, { key, otherwise }: Call): boolean {
+  #isFirst(live: LiveActor, { key, otherwise }: Call, name: string): boolean {
     // A "no" that is no turn leaves at once: the store must have been asked whether this node still owns the shard.
     if (key === undefined || otherwise !== undefined || !live.loaded) return false;
     if (this.#options.clock.now() < live.earlierResultsUntil + CLOCK_MARGIN_MS) return false;
-    return !this.#traces.has(live.key, resultMark(key.key));
+    return !this.#traces.has(live.key, name);
   }
 
   /** Repeats what an idempotency key or an outbox number has already done here. False: nothing. */
-  answer(runner: ShardRunner, live: LiveActor, entry: MailboxEntry, mark: Mark | undefined): boolean {
+  answer(runner: ShardRunner, live: LiveActor, entry: MailboxEntry, stored: Mark | undefined): boolean {
     const { key, origin } = entry.call;
     if (origin !== undefined) {
-      const stored = mark === undefined ? 0 : (decode(mark.bytes) as number);
-      if (origin.number > Math.max(stored, live.received.get(origin.mark)?.number ?? 0)) return false;
+      const reached = stored === undefined ? 0 : (decode(stored.bytes) as number);
+      if (origin.number > Math.max(reached, live.received.get(origin.mark)?.number ?? 0)) return false;
       // Applied before, perhaps in a batch still on its way: "not applied" makes the sender ask again.
       entry.settle(live.unsettled > 0 ? { kind: "refused", refusal: notApplied() } : repeatedNothing());
       return true;
     }
-    if (key === undefined) return false;
-    const recent = live.recent.get(resultMark(key.key));
+    if (key === undefined || entry.mark === undefined) return false;
+    const recent = live.recent.get(entry.mark);
     if (recent !== undefined) {
       // Not durable yet, perhaps: neither the result nor "no" may leave before it is (rule 4).
       const same = recent.digest === key.digest;
@@ -71,13 +71,14 @@ export class RememberedCalls {
       });
       return true;
     }
-    if (mark === undefined) return false;
-    entry.settle(this.#stored(runner, live, key.digest, mark));
+    if (stored === undefined) return false;
+    entry.settle(this.#stored(runner, live, key.digest, stored));
     return true;
   }
 
   /** What calls that looked into the store before this turn was durable must still find here. */
-  note(live: LiveActor, { key, origin }: Call, turn: Turn, outcome: Promise<Outcome>): { forgetAfter?: number }[] {
+  note(live: LiveActor, entry: MailboxEntry, turn: Turn, outcome: Promise<Outcome>): { forgetAfter?: number }[] {
+    const { key, origin } = entry.call;
     if (turn.refusal !== undefined) return [];
     if (origin !== undefined) {
       const recent: RecentNumber = { number: origin.number };
@@ -86,20 +87,21 @@ export class RememberedCalls {
       live.received.set(origin.mark, recent);
       return [recent];
     }
-    if (key === undefined) return [];
+    if (key === undefined || entry.mark === undefined) return [];
     const recent: RecentResult = { digest: key.digest, outcome };
-    live.recent.set(resultMark(key.key), recent);
+    live.recent.set(entry.mark, recent);
     return [recent];
   }
 
   /** What is stored with the turn, so that it is found again. @param now epoch milliseconds */
-  operations(runner: ShardRunner, live: LiveActor, { key, origin }: Call, turn: Turn, now: number): Operation[] {
+  operations(runner: ShardRunner, live: LiveActor, entry: MailboxEntry, turn: Turn, now: number): Operation[] {
     const { limits, seal } = this.#options;
+    const { key, origin } = entry.call;
+    const { mark: name } = entry;
     const operations: Operation[] = [];
-    if (turn.refusal !== undefined) return operations;
+    if (turn.refusal !== undefined || name === undefined) return operations;
     if (key !== undefined) {
       const { lineage } = runner;
-      const name = resultMark(key.key);
       const expiresAt = now + limits.resultTtlMs;
       this.#traces.leave(live.key, name);
       live.resultsUntil = Math.max(live.resultsUntil ?? 0, expiresAt);
@@ -117,9 +119,8 @@ export class RememberedCalls {
       });
     }
     if (origin !== undefined) {
-      const { mark, number } = origin;
-      const bytes = encode(number);
-      operations.push({ op: "putMark", actor: live.key, name: mark, bytes, expiresAt: now + limits.receivedTtlMs });
+      const bytes = encode(origin.number);
+      operations.push({ op: "putMark", actor: live.key, name, bytes, expiresAt: now + limits.receivedTtlMs });
     }
     return operations;
   }
@@ -136,6 +137,11 @@ export class RememberedCalls {
       settled: runner.settled(live.key),
     };
   }
+}
+
+/** Where a call is remembered. */
+export function markOfCall({ key, origin }: Call): string | undefined {
+  return key === undefined ? origin?.mark : resultMark(key.key);
 }
 
 /** The key belongs to another request, if that one came to anything. */

@@ -14,6 +14,7 @@ import {
   type ShardMark,
 } from "../store/store.ts";
 import { Batch, type Release } from "./batch.ts";
+import type { FlushTurn } from "./flush-turn.ts";
 import type { HostOptions } from "./host-options.ts";
 import type { LiveActor } from "./live-actor.ts";
 import { type BacklogDuties, ShardBacklog } from "./shard-backlog.ts";
@@ -35,6 +36,7 @@ export class ShardRunner {
   readonly actors = new Map<ActorKey, LiveActor>();
   readonly #options: HostOptions;
   readonly #duties: ShardDuties;
+  readonly #flushes: FlushTurn;
   readonly #stop = new AbortController();
   #owner: OwnerRecord | undefined;
   /** Of this ownership, or of the last: what an earlier one still has on its way must not touch this one's order. */
@@ -55,10 +57,12 @@ export class ShardRunner {
   #settledWaits: (() => void)[] = [];
   #ownedWaits: (() => void)[] = [];
 
-  constructor(shard: Shard, options: HostOptions, duties: ShardDuties) {
+  /** @param flushes of the whole node */
+  constructor(shard: Shard, options: HostOptions, duties: ShardDuties, flushes: FlushTurn) {
     this.shard = shard;
     this.#options = options;
     this.#duties = duties;
+    this.#flushes = flushes;
   }
 
   /** The fence under which this node may read and write now; undefined while it must not. */
@@ -203,7 +207,7 @@ export class ShardRunner {
   #schedule(): void {
     if (this.#flushScheduled || this.#inFlight !== undefined || this.#owner === undefined) return;
     this.#flushScheduled = true;
-    setImmediate(() => {
+    this.#flushes.add(() => {
       this.#flushScheduled = false;
       void this.#flush();
     });

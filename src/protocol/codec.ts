@@ -75,14 +75,29 @@ function integer(value: number | bigint): number | bigint {
   return whole;
 }
 
+/** The value itself where nothing in it has to be written differently: most have nothing. */
 function plainObject(value: object): unknown {
   if (value instanceof Uint8Array) return value;
-  if (Array.isArray(value)) return value.map(plain);
+  if (Array.isArray(value)) return plainArray(value);
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) throw new TypeError("only plain objects can be encoded");
-  const entries: Record<string, unknown> = {};
-  for (const [key, item] of Object.entries(value)) {
-    if (item !== undefined) entries[key] = plain(item);
+  let copy: Record<string, unknown> | undefined = prototype === null ? {} : undefined;
+  const given = value as Record<string, unknown>;
+  const keys = Object.keys(given);
+  for (const [n, key] of keys.entries()) {
+    const item = given[key];
+    const written = item === undefined ? undefined : plain(item);
+    if (copy === undefined) {
+      if (item !== undefined && written === item) continue;
+      copy = {};
+      for (const before of keys.slice(0, n)) copy[before] = given[before];
+    }
+    if (item !== undefined) copy[key] = written;
   }
-  return entries;
+  return copy ?? value;
+}
+
+function plainArray(values: readonly unknown[]): readonly unknown[] {
+  const written = values.map(plain);
+  return written.every((value, n) => value === values[n]) ? values : written;
 }
