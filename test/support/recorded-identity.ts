@@ -2,6 +2,7 @@
 // of the record. Judged by a search for an order, and once more at the very end.
 import { randomUUID } from "node:crypto";
 import type { AegisClient } from "../../src/client/client.ts";
+import { answeredAtLast } from "./answered-at-last.ts";
 import { basicCredential } from "./app-world.ts";
 import { foldUnread, identityModel, type IdentityRecord } from "./history-models.ts";
 import { FlawedHistory, History, type Outcome } from "./history.ts";
@@ -30,7 +31,9 @@ export class RecordedIdentity {
   static async create(client: AegisClient): Promise<RecordedIdentity> {
     const tag = `t:${randomUUID()}`;
     const clientIdentity = basicCredential(randomUUID());
-    const { clientId, version } = await client.identity.create({ clientIdentity, tags: [LOAD_TAG, tag] });
+    const { clientId, version } = await answeredAtLast((options) =>
+      client.identity.create({ clientIdentity, tags: [LOAD_TAG, tag] }, options),
+    );
     return new RecordedIdentity(clientId, { version, tag });
   }
 

@@ -1,6 +1,7 @@
 // One pool of one-time KeyPackages under load: claimed by many at once until it is empty. Judged by what is left.
 import { randomUUID } from "node:crypto";
 import type { AegisClient } from "../../src/client/client.ts";
+import { answeredAtLast } from "./answered-at-last.ts";
 import { FlawedHistory, History, type Outcome } from "./history.ts";
 import { poolFlaws } from "./history-checker.ts";
 import { outcomeOf } from "./load-outcome.ts";
@@ -24,7 +25,9 @@ export class RecordedPool {
   static async create(client: AegisClient): Promise<RecordedPool> {
     const member = newMember(randomUUID());
     const clientIdentity = credentialOf(member);
-    const { clientId } = await client.identity.create({ clientIdentity, tags: [LOAD_TAG] });
+    const { clientId } = await answeredAtLast((options) =>
+      client.identity.create({ clientIdentity, tags: [LOAD_TAG] }, options),
+    );
     const pool = new RecordedPool(clientId);
     const nowSeconds = BigInt(Math.floor(Date.now() / 1000));
     const leaf = { notBefore: nowSeconds - HOUR_SECONDS, notAfter: nowSeconds + 24n * HOUR_SECONDS };
@@ -32,7 +35,11 @@ export class RecordedPool {
     const refs = packages.map(({ ref }) => Buffer.from(ref).toString("hex")).join(" ");
     const published = await pool.history.record({ name: "publish", input: { refs }, worker: 0 }, () =>
       outcomeOf(
-        client.keyPool.publish({ clientId, keyPackages: packages.map(({ message }) => message) }),
+        answeredAtLast(
+          (options) =>
+            client.keyPool.publish({ clientId, keyPackages: packages.map(({ message }) => message) }, options),
+          true,
+        ),
         (answer) => ({
           rejected: answer.rejected.length,
         }),
