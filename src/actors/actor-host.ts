@@ -281,7 +281,9 @@ export class ActorHost implements ActorPort {
       live.forgetSettled();
       if (live.failed && live.unsettled === 0) this.#drop(live);
     };
-    runner.add({ live, turn, settle: once(settle) }, operations);
+    // The snapshot says until when a result may be stored.
+    const dirty = turn.changed || (call.key !== undefined && turn.refusal === undefined);
+    runner.add({ live, turn, dirty, settle: once(settle) }, operations);
   }
 
   /** The turn, and what is stored with it that belongs to the call rather than to the machine. */
@@ -299,9 +301,7 @@ export class ActorHost implements ActorPort {
       if (timer !== undefined && !turn.timersSet.some((set) => set.name === timer)) {
         operations.push({ op: "deleteTimer", actor: live.key, name: timer });
       }
-      // The snapshot says until when a result may be stored.
-      const changed = turn.changed || (call.key !== undefined && turn.refusal === undefined);
-      return { turn: { ...turn, changed }, operations };
+      return { turn, operations };
     } catch (error) {
       live.fail(checkpoint);
       throw error;

@@ -10,6 +10,8 @@ import type { Turn } from "./turn.ts";
 export interface Release {
   readonly live: LiveActor;
   readonly turn: Turn;
+  /** The actor's snapshot is stored with it. */
+  readonly dirty: boolean;
   /** Answers the caller; only the first time counts. */
   readonly settle: (outcome: Outcome) => void;
 }
@@ -31,7 +33,7 @@ export class Batch {
   add(release: Release, operations: readonly Operation[]): void {
     this.operations.push(...operations);
     this.releases.push(release);
-    if (release.turn.changed) this.#dirty.add(release.live);
+    if (release.dirty) this.#dirty.add(release.live);
   }
 
   /** Several turns of one actor in one batch store its snapshot once. */

@@ -7,7 +7,7 @@ import type { ActorAddress, Call, Outcome } from "./actor-port.ts";
 import { SortedDirectory } from "./directory.ts";
 import type { Effect } from "./effects.ts";
 import type { MachineEntry } from "./machine-catalogue.ts";
-import { decodeEnvelope, encodeEnvelope, type PersistedState } from "./snapshot.ts";
+import { decodeEnvelope, encodeEnvelope, persistedOf, snapshotOf } from "./snapshot.ts";
 import type { TurnSubject } from "./turn.ts";
 
 /** A call on its way through the mailbox. */
@@ -110,7 +110,7 @@ export class LiveActor implements TurnSubject {
     const options = { input: { applicationId: this.address.applicationId, id: this.address.id } };
     const machine = createActor(
       this.#entry.machine,
-      envelope === undefined ? options : { ...options, snapshot: envelope.state as unknown as Snapshot<unknown> },
+      envelope === undefined ? options : { ...options, snapshot: snapshotOf(envelope.state) },
     );
     machine.on("*", (effect) => {
       this.emitted.push(effect as Effect);
@@ -139,12 +139,9 @@ export class LiveActor implements TurnSubject {
   }
 
   encodeSnapshot(): Uint8Array {
-    const { machine } = this.#entry;
-    const snapshot = (this.#before ?? this.machine.getSnapshot()) as Parameters<typeof machine.getPersistedSnapshot>[0];
-    const state = machine.getPersistedSnapshot(snapshot);
     return encodeEnvelope({
       machineVersion: this.#entry.version,
-      state: state as unknown as PersistedState,
+      state: persistedOf(this.#before ?? (this.machine.getSnapshot() as Snapshot<unknown>)),
       outboxNumber: this.outboxNumber,
       lineage: this.#lineage,
       resultsUntil: this.resultsUntil,

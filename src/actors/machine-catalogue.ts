@@ -10,7 +10,7 @@ import { registryMachine } from "./registry-machine.ts";
 
 export interface MachineEntry {
   readonly machine: AnyStateMachine;
-  /** Version of what `getPersistedSnapshot()` holds; raise it when its meaning changes. */
+  /** Version of what its snapshot holds; raise it when its meaning changes. */
   readonly version: number;
   /** Parts under these prefixes are in the turn's directory (names only). */
   readonly directoryPrefixes: readonly string[];

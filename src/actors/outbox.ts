@@ -61,6 +61,11 @@ export class Outbox {
     this.#catchUp();
   }
 
+  /** True when all that `sender` owes is known, and is nothing. */
+  owesNothing(sender: ActorKey): boolean {
+    return this.#mode === "live" && !this.#stopped && !this.#waits.has(sender);
+  }
+
   /** True once everything that `sender` owes now has arrived; false when this outbox was stopped before. */
   async settled(sender: ActorKey): Promise<boolean> {
     while (this.#mode !== "live" && !this.#stopped) {

@@ -94,6 +94,11 @@ export class ShardBacklog {
     this.#outbox.add(turn.outbox);
   }
 
+  /** True when all that `sender` owes is known, and is nothing. */
+  owesNothing(sender: ActorKey): boolean {
+    return this.#outbox.owesNothing(sender);
+  }
+
   /** True once everything that `sender` owes now has arrived; false when this was stopped before. */
   settled(sender: ActorKey): Promise<boolean> {
     return this.#outbox.settled(sender);

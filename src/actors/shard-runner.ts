@@ -31,6 +31,8 @@ const TROUBLE_MS = 10_000;
 const RESUME_MIN_MS = 50;
 const RESUME_MAX_MS = 2_000;
 
+const ARRIVED = Promise.resolve(true);
+
 export class ShardRunner {
   readonly shard: Shard;
   readonly actors = new Map<ActorKey, LiveActor>();
@@ -167,7 +169,11 @@ export class ShardRunner {
    * True once everything that `sender` owes now has arrived, even if the shard was lost meanwhile; false when
    * the shard is another node's by then, which delivers the rest.
    */
-  async settled(sender: ActorKey): Promise<boolean> {
+  settled(sender: ActorKey): Promise<boolean> {
+    return this.#backlog?.owesNothing(sender) === true ? ARRIVED : this.#arrival(sender);
+  }
+
+  async #arrival(sender: ActorKey): Promise<boolean> {
     for (;;) {
       const backlog = this.#backlog;
       if ((await backlog?.settled(sender)) === true) return true;

@@ -1,11 +1,11 @@
 // How an actor is kept: its XState snapshot in an envelope with the machine's version, the outbox
 // counter and the lineage under which it was written. The one schema for the host and for readers (L3).
+import type { Snapshot } from "xstate";
 import { decode, encode } from "../protocol/codec.ts";
 
 export interface Envelope {
   /** Version of the machine that wrote it; a newer one is refused by an older node (F23). */
   readonly machineVersion: number;
-  /** The machine's `getPersistedSnapshot()`. */
   readonly state: PersistedState;
   /** Number of the last message this actor put into the outbox. */
   readonly outboxNumber: number;
@@ -14,10 +14,22 @@ export interface Envelope {
   readonly resultsUntil: number | undefined;
 }
 
+/** What XState's persisted snapshot has of machines like ours, which keep plain data, no actors of their own and no history. */
 export interface PersistedState {
   readonly status: "active" | "done" | "error" | "stopped";
   readonly value: string;
   readonly context: Record<string, unknown>;
+}
+
+/** What is kept of a machine's snapshot. */
+export function persistedOf(snapshot: Snapshot<unknown>): PersistedState {
+  const { status, value, context } = snapshot as unknown as PersistedState;
+  return { status, value, context };
+}
+
+/** As XState takes it. */
+export function snapshotOf({ status, value, context }: PersistedState): Snapshot<unknown> {
+  return { status, value, context, historyValue: {}, children: {} } as unknown as Snapshot<unknown>;
 }
 
 export function encodeEnvelope(envelope: Envelope): Uint8Array {

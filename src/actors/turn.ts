@@ -43,7 +43,7 @@ export interface Turn {
   readonly timersCleared: readonly string[];
   /** Marks of results that are forgotten by this turn. */
   readonly forgotten: readonly string[];
-  /** The snapshot must be written. */
+  /** The machine's state moved, or what its snapshot says beside it. */
   readonly changed: boolean;
 }
 

@@ -84,7 +84,8 @@ function plainObject(value: object): unknown {
   let copy: Record<string, unknown> | undefined = prototype === null ? {} : undefined;
   const given = value as Record<string, unknown>;
   const keys = Object.keys(given);
-  for (const [n, key] of keys.entries()) {
+  for (let n = 0; n < keys.length; n += 1) {
+    const key = keys[n] as string;
     const item = given[key];
     const written = item === undefined ? undefined : plain(item);
     if (copy === undefined) {

@@ -1,16 +1,12 @@
 // The digest by which a retry is told from a key used for something else (E4).
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { encode } from "./codec.ts";
 import type { MethodName } from "./methods.ts";
 import { isMap } from "./schemas/primitives.ts";
 
 /** Hex SHA-256 over method and parameters; map order, nil entries and integer formats make no difference. */
 export function paramsDigest(method: MethodName, params: unknown): string {
-  const hash = createHash("sha256");
-  hash.update(method);
-  hash.update("\0");
-  hash.update(encode(canonical(params)));
-  return hash.digest("hex");
+  return hash("sha256", Buffer.concat([Buffer.from(`${method}\0`), encode(canonical(params))]), "hex");
 }
 
 function canonical(value: unknown): unknown {

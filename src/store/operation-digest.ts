@@ -1,16 +1,15 @@
 // The digest by which a repeated batch is recognised (P3). Pure.
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Operation } from "./store.ts";
 
 /** Hex SHA-256 over every field of every operation, in order. */
 export function digestOf(operations: readonly Operation[]): string {
-  const hash = createHash("sha256");
-  hash.update(JSON.stringify(operations.map(fieldsOf)));
+  const pieces: Uint8Array[] = [Buffer.from(JSON.stringify(operations.map(fieldsOf)))];
   for (const operation of operations) {
-    if ("bytes" in operation) hash.update(operation.bytes);
-    else if (operation.op === "append") hash.update(operation.entry.body);
+    if ("bytes" in operation) pieces.push(operation.bytes);
+    else if (operation.op === "append") pieces.push(operation.entry.body);
   }
-  return hash.digest("hex");
+  return hash("sha256", Buffer.concat(pieces), "hex");
 }
 
 /** All but the bytes; their lengths keep neighbouring payloads apart. */

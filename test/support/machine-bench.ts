@@ -1,11 +1,17 @@
 // One machine on a bench: turns as the host takes them, without a host. And tables of cases, each a state, a
 // command and what must come of it, with a test that fails while a pair of state and command has no case.
-import { createActor, type AnyActor } from "xstate";
+import { createActor, type AnyActor, type Snapshot } from "xstate";
 import { describe, expect, it } from "vitest";
 import { SortedDirectory } from "../../src/actors/directory.ts";
 import type { Effect } from "../../src/actors/effects.ts";
 import type { MachineEntry } from "../../src/actors/machine-catalogue.ts";
-import { decodeEnvelope, encodeEnvelope, type PersistedState } from "../../src/actors/snapshot.ts";
+import {
+  decodeEnvelope,
+  encodeEnvelope,
+  persistedOf,
+  snapshotOf,
+  type PersistedState,
+} from "../../src/actors/snapshot.ts";
 import { takeTurn, type Turn, type TurnSubject } from "../../src/actors/turn.ts";
 import type { ActorAddress } from "../../src/actors/actor-port.ts";
 import { actorKey } from "../../src/actors/actor-address.ts";
@@ -55,7 +61,7 @@ export class Bench implements TurnSubject {
   }
 
   stored(): PersistedState {
-    const state = this.machine.getPersistedSnapshot() as unknown as PersistedState;
+    const state = persistedOf(this.machine.getSnapshot() as Snapshot<unknown>);
     const { outboxNumber } = this;
     const { version: machineVersion } = this.#entry;
     const envelope = { machineVersion, state, outboxNumber, lineage: LINEAGE, resultsUntil: 0 };
@@ -64,7 +70,7 @@ export class Bench implements TurnSubject {
 
   #started(state: PersistedState | undefined): AnyActor {
     const input = { applicationId: this.address.applicationId, id: this.address.id };
-    const options = state === undefined ? { input } : { input, snapshot: state as never };
+    const options = state === undefined ? { input } : { input, snapshot: snapshotOf(state) };
     const machine = createActor(this.#entry.machine, options);
     machine.on("*", (effect) => {
       this.emitted.push(effect as Effect);
