@@ -45,9 +45,9 @@ Redis's memory: ${whole(figures.laneBytes)} bytes for a group of one member with
 ${whole(figures.messageBytes)} bytes for a message while its log entry and its remembered result are kept.
 
 \`group.send\` on one node over the wire, where the load has the same processors; then the actor host alone, as the
-owner's router calls it, in one process without sockets; and the floor: batches of the host's mean size sent straight to
-the same Redis by the store's driver, one after another on as many shards as keep that many messages waiting. Host and
-floor took turns; each figure is the median of the rounds.
+owner's router calls it, in one process without sockets; and the store's driver alone, on the same Redis, one batch after
+another on as many shards as keep that many messages waiting: first each message in a batch of its own (the floor), then
+in batches of the host's mean size, which nobody had to gather. They took turns; each figure is the median of the rounds.
 
 ${batchTable(batches)}
 
@@ -122,6 +122,9 @@ function batchTable(batches: readonly BatchFigures[]): string {
     ["floor: messages a second", ({ host }) => whole(host.floorPerSecond)],
     ["floor: µs of the process a message", ({ host }) => whole(host.floorMicros)],
     ["host against the floor", ({ host }) => (host.messagesPerSecond / host.floorPerSecond).toFixed(2)],
+    ["batches of the host's size: messages a second", ({ host }) => whole(host.gatheredPerSecond)],
+    ["batches of the host's size: µs of the process a message", ({ host }) => whole(host.gatheredMicros)],
+    ["host against those", ({ host }) => (host.messagesPerSecond / host.gatheredPerSecond).toFixed(2)],
   ];
   return [
     `| in flight | ${batches.map(({ inFlight }) => whole(inFlight)).join(" | ")} |`,

@@ -1,6 +1,6 @@
-// How calls gather into batches at so many in flight on an actor host alone, in this process and without sockets, and
-// what the store's driver does with the same batches when they are sent to it straight: the floor. Both use the same
-// Redis, in turns.
+// How calls gather into batches at so many in flight on an actor host alone, in this process and without sockets; what
+// the store's driver does with the same messages when each is a batch of its own: the floor; and what it does with
+// batches as large as the host's, made up beforehand. All use the same Redis, in turns.
 import { randomBytes, randomUUID } from "node:crypto";
 import { openRedisStore } from "../src/store/redis/redis-store.ts";
 import type { Operation, Store } from "../src/store/store.ts";
@@ -18,9 +18,15 @@ export interface HostFigures {
   readonly operationsABatch: number;
   /** From a batch's first turn until it is sent. */
   readonly waitMs: number;
+  /** Each message a batch of its own. */
   readonly floorPerSecond: number;
   readonly floorMicros: number;
+  /** Batches of the host's mean size. */
+  readonly gatheredPerSecond: number;
+  readonly gatheredMicros: number;
 }
+
+type OfHost = Omit<HostFigures, "floorPerSecond" | "floorMicros" | "gatheredPerSecond" | "gatheredMicros">;
 
 interface Rate {
   readonly perSecond: number;
@@ -41,22 +47,30 @@ export async function runHost(url: string, inFlight: number, roundMs: number): P
   const open = (prefix: string): Promise<Store> =>
     openRedisStore({ url, prefix, durability: "fsync", shardCount: SHARDS });
   const store = await open(`host-${String(inFlight)}`);
-  const floor = await open(`floor-${String(inFlight)}`);
+  const other = await open(`floor-${String(inFlight)}`);
   const world = await GroupServiceWorld.open({ store });
   try {
     const groups = await foundGroups(world, inFlight);
-    const straight = await Straight.claim(floor);
+    const straight = await Straight.claim(other);
     const rounds: HostFigures[] = [];
     for (let round = 0; round <= ROUNDS; round += 1) {
       const host = await sendFrom(world, groups, roundMs);
-      const { perSecond, micros } = await straight.send(inFlight, host.answersABatch, roundMs);
-      if (round > 0) rounds.push({ ...host, floorPerSecond: perSecond, floorMicros: micros });
+      const floor = await straight.send(inFlight, 1, roundMs);
+      const gathered = await straight.send(inFlight, host.answersABatch, roundMs);
+      if (round === 0) continue;
+      rounds.push({
+        ...host,
+        floorPerSecond: floor.perSecond,
+        floorMicros: floor.micros,
+        gatheredPerSecond: gathered.perSecond,
+        gatheredMicros: gathered.micros,
+      });
     }
     return medians(rounds);
   } finally {
     await world.close();
     await store.close();
-    await floor.close();
+    await other.close();
   }
 }
 
@@ -79,17 +93,15 @@ async function foundGroups(world: GroupServiceWorld, count: number): Promise<Uin
 }
 
 /** Each group's next message is sent when the one before is answered. */
-async function sendFrom(
-  world: GroupServiceWorld,
-  groups: readonly Uint8Array[],
-  forMs: number,
-): Promise<Omit<HostFigures, "floorPerSecond" | "floorMicros">> {
+async function sendFrom(world: GroupServiceWorld, groups: readonly Uint8Array[], forMs: number): Promise<OfHost> {
   const before = { ...world.batches };
+  // What clients make is no work of the host.
+  const messages = groups.map((groupId) => ({ groupId, message: opaqueMessage(groupId, 0n, "application") }));
   const rate = await measured(forMs, async (isTime, sent) => {
     await Promise.all(
-      groups.map(async (groupId) => {
+      messages.map(async ({ groupId, message }) => {
         while (isTime()) {
-          const outcome = await world.send(groupId, opaqueMessage(groupId, 0n, "application"));
+          const outcome = await world.send(groupId, message);
           if (outcome.kind === "refused") throw new Error(JSON.stringify(outcome.refusal));
           sent(1);
           // Nobody reads what was handed to the store.
@@ -114,6 +126,8 @@ class Straight {
   readonly #store: Store;
   readonly #fences: readonly Parameters<Store["commit"]>[1][];
   readonly #sequences: number[];
+  /** Messages sent to each group so far. */
+  readonly #offsets = new Map<string, number>();
 
   private constructor(store: Store, fences: readonly Parameters<Store["commit"]>[1][]) {
     this.#store = store;
@@ -152,21 +166,29 @@ class Straight {
   async #commit(shard: number, messages: number): Promise<void> {
     const sequence = (this.#sequences[shard] ?? 0) + 1;
     this.#sequences[shard] = sequence;
-    const name = `bench/group/${String(shard)}-${String(sequence)}`;
-    const operations = Array.from({ length: messages }, (_, i) => operationsOf(`${name}-${String(i)}`));
+    const operations = Array.from({ length: messages }, (_, n) => {
+      const group = `bench/group/${String(shard)}-${String(n)}`;
+      const offset = (this.#offsets.get(group) ?? 0) + 1;
+      this.#offsets.set(group, offset);
+      return operationsOf(group, offset);
+    });
     const fence = this.#fences[shard] as Parameters<Store["commit"]>[1];
     const outcome = await this.#store.commit(shard, fence, sequence, operations.flat());
     if (outcome.kind !== "applied") throw new Error(`a commit was ${outcome.kind}`);
   }
 }
 
+const BODY = randomBytes(BODY_BYTES);
+const HEAD = randomBytes(HEAD_BYTES);
+const RESULT = randomBytes(RESULT_BYTES);
+
 /** What one message makes a batch hold. */
-function operationsOf(actor: string): Operation[] {
+function operationsOf(actor: string, offset: number): Operation[] {
   const now = Date.now();
   return [
-    { op: "append", actor, entry: { offset: 1, time: now, type: "application", body: randomBytes(BODY_BYTES) } },
-    { op: "putMark", actor, name: "result", bytes: randomBytes(RESULT_BYTES), expiresAt: now + RESULT_TTL_MS },
-    { op: "putSnapshot", actor, bytes: randomBytes(HEAD_BYTES) },
+    { op: "append", actor, entry: { offset, time: now, type: "application", body: BODY } },
+    { op: "putMark", actor, name: `result-${String(offset)}`, bytes: RESULT, expiresAt: now + RESULT_TTL_MS },
+    { op: "putSnapshot", actor, bytes: HEAD },
   ];
 }
 
