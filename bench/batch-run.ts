@@ -1,5 +1,8 @@
 // How calls gather into batches at so many in flight: on one node over the wire, where the load has the same two
-// processors, and on an actor host alone, held against the store's driver.
+// processors, and on an actor host alone, held against the store's driver, on the disk that is there and on one that
+// takes longer.
+import { startRedis } from "../test/support/redis-server.ts";
+import { slowSyncsInto } from "../test/support/system-calls.ts";
 import type { ClusterWorld, Cost } from "./cluster-world.ts";
 import { runHost, type HostFigures } from "./host-run.ts";
 
@@ -13,7 +16,12 @@ export interface BatchFigures {
   /** From a batch's first turn until it is sent. */
   readonly waitMs: number;
   readonly host: HostFigures;
+  /** The same with SLOW_SYNC_MS more for each sync. */
+  readonly onSlowDisk: HostFigures;
 }
+
+/** What a disk behind a network takes. */
+export const SLOW_SYNC_MS = 2;
 
 export async function runBatches(
   world: ClusterWorld,
@@ -33,7 +41,17 @@ export async function runBatches(
     operationsABatch: (after.operations - before.operations) / batches,
     waitMs: ((after.waitSeconds - before.waitSeconds) / batches) * 1000,
     host: await runHost(world.cluster.redis.url, inFlight, hostMs),
+    onSlowDisk: await runOnSlowDisk(inFlight, hostMs),
   };
+}
+
+async function runOnSlowDisk(inFlight: number, hostMs: number): Promise<HostFigures> {
+  const redis = await startRedis({ appendfsync: "always", wrapper: slowSyncsInto("/dev/null", SLOW_SYNC_MS) });
+  try {
+    return await runHost(redis.url, inFlight, hostMs);
+  } finally {
+    await redis.stop();
+  }
 }
 
 async function counted(world: ClusterWorld) {

@@ -1,6 +1,8 @@
 // What the run on many nodes is held against. Every bar is told, held or not.
+import { SLOW_SYNC_MS } from "./batch-run.ts";
 import { KINDS, type Cost, type Kind } from "./cluster-world.ts";
 import type { ClusterFigures } from "./cluster-section.ts";
+import type { HostFigures } from "./host-run.ts";
 import type { MixFigures } from "./mix-run.ts";
 
 export interface Bar {
@@ -72,10 +74,10 @@ export function clusterBars({ mix, batches, heal, moves }: ClusterFigures): Bar[
       what: `on ${String(one.nodes)} nodes each kind costs within 15 % of its cost on one + calls forwarded × forwarding`,
       held: KINDS.every((kind) => isWithinModel(one, kind)),
     })),
-    ...batches.map(({ inFlight, host: { messagesPerSecond, floorPerSecond } }) => ({
-      what: `at ${inFlight.toLocaleString("en-US")} in flight a host answers at least ${String(FLOOR_SHARE)} of the floor`,
-      held: messagesPerSecond >= FLOOR_SHARE * floorPerSecond,
-    })),
+    ...batches.flatMap(({ inFlight, host, onSlowDisk }) => [
+      floorBar(inFlight, host, "on the disk that is there"),
+      floorBar(inFlight, onSlowDisk, `with ${String(SLOW_SYNC_MS)} ms more for each sync`),
+    ]),
   ];
   if (heal !== undefined) {
     bars.push({
@@ -88,4 +90,13 @@ export function clusterBars({ mix, batches, heal, moves }: ClusterFigures): Bar[
     held: Math.max(moves.drain.ms, moves.join.ms) <= MOVED_MS,
   });
   return bars;
+}
+
+/** Of both floors. */
+function floorBar(inFlight: number, host: HostFigures, where: string): Bar {
+  const { messagesPerSecond, floorPerSecond, gatheredPerSecond } = host;
+  return {
+    what: `at ${inFlight.toLocaleString("en-US")} in flight, ${where}, a host answers at least ${String(FLOOR_SHARE)} of both floors`,
+    held: messagesPerSecond >= FLOOR_SHARE * Math.max(floorPerSecond, gatheredPerSecond),
+  };
 }

@@ -1,5 +1,5 @@
 // The section of docs/BENCHMARKS.md about many nodes, from one run's figures.
-import type { BatchFigures } from "./batch-run.ts";
+import { SLOW_SYNC_MS, type BatchFigures } from "./batch-run.ts";
 import type { Bar } from "./cluster-bars.ts";
 import { forwardingMicros, modelMicros, totalMicros } from "./cluster-bars.ts";
 import { KINDS, type Cost, type Kind, type Way } from "./cluster-world.ts";
@@ -47,9 +47,15 @@ ${whole(figures.messageBytes)} bytes for a message while its log entry and its r
 \`group.send\` on one node over the wire, where the load has the same processors; then the actor host alone, as the
 owner's router calls it, in one process without sockets; and the store's driver alone, on the same Redis, one batch after
 another on as many shards as keep that many messages waiting: first each message in a batch of its own (the floor), then
-in batches of the host's mean size, which nobody had to gather. They took turns; each figure is the median of the rounds.
+in batches of the host's mean size, which nobody had to gather (the other floor). They took turns; each figure is the
+median of the rounds.
 
 ${batchTable(batches)}
+
+Host and driver again, on a Redis for which each sync takes ${String(SLOW_SYNC_MS)} ms more (strace), as on a disk behind a network. On the
+machine's own disk one process's processor is what bounds the host; here it is the store.
+
+${hostTable(batches.map(({ inFlight, onSlowDisk }) => ({ inFlight, host: onSlowDisk })))}
 
 ${healText(heal)}
 Shards that moved: ${whole(moves.drain.shards)} from a node that was drained, in ${seconds(moves.drain.ms)} from the command until
@@ -114,6 +120,14 @@ function batchTable(batches: readonly BatchFigures[]): string {
     ["messages a batch", ({ answersABatch }) => answersABatch.toFixed(2)],
     ["operations a batch", ({ operationsABatch }) => operationsABatch.toFixed(2)],
     ["from a batch's first turn until it is sent, ms", ({ waitMs }) => waitMs.toFixed(2)],
+  ];
+  return [table(batches, rows), hostTable(batches)].join("\n\n");
+}
+
+type OfHost = Pick<BatchFigures, "inFlight" | "host">;
+
+function hostTable(batches: readonly OfHost[]): string {
+  return table<OfHost>(batches, [
     ["host alone: messages a second", ({ host }) => whole(host.messagesPerSecond)],
     ["host alone: µs of the process a message", ({ host }) => whole(host.micros)],
     ["host alone: messages a batch", ({ host }) => host.answersABatch.toFixed(2)],
@@ -125,11 +139,17 @@ function batchTable(batches: readonly BatchFigures[]): string {
     ["batches of the host's size: messages a second", ({ host }) => whole(host.gatheredPerSecond)],
     ["batches of the host's size: µs of the process a message", ({ host }) => whole(host.gatheredMicros)],
     ["host against those", ({ host }) => (host.messagesPerSecond / host.gatheredPerSecond).toFixed(2)],
-  ];
+  ]);
+}
+
+function table<T extends { readonly inFlight: number }>(
+  columns: readonly T[],
+  rows: readonly (readonly [string, (figures: T) => string])[],
+): string {
   return [
-    `| in flight | ${batches.map(({ inFlight }) => whole(inFlight)).join(" | ")} |`,
-    `|---|${batches.map(() => "---:|").join("")}`,
-    ...rows.map(([name, cell]) => `| ${name} | ${batches.map(cell).join(" | ")} |`),
+    `| in flight | ${columns.map(({ inFlight }) => whole(inFlight)).join(" | ")} |`,
+    `|---|${columns.map(() => "---:|").join("")}`,
+    ...rows.map(([name, cell]) => `| ${name} | ${columns.map(cell).join(" | ")} |`),
   ].join("\n");
 }
 

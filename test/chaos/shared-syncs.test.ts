@@ -9,21 +9,19 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { openRedisStore } from "../../src/store/redis/redis-store.ts";
 import { Owner } from "../contract/store-case.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
+import { slowSyncsInto } from "../support/system-calls.ts";
 
 const SHARDS = 256;
 const BATCHES_A_SHARD = 12;
 const BATCH_BYTES = 900;
-const SYNC_MICROS = 2000;
+const SYNC_MS = 2;
 
 let folder: string;
 let redis: RedisServer;
 
 beforeEach(async () => {
   folder = mkdtempSync(path.join(tmpdir(), "aegis-syncs-"));
-  const inject = ["-e", "trace=fdatasync", "-e", `inject=fdatasync:delay_exit=${SYNC_MICROS}`];
-  // -D: the server itself is our child, the tracer is not.
-  const strace = ["strace", "-D", "-f", "-qq", "--seccomp-bpf", "-o", path.join(folder, "trace"), ...inject];
-  redis = await startRedis({ wrapper: strace });
+  redis = await startRedis({ wrapper: slowSyncsInto(path.join(folder, "trace"), SYNC_MS) });
 });
 
 afterEach(async () => {

@@ -14,6 +14,12 @@ export function straceInto(file: string, options: { readonly syncDelayMs: number
   ];
 }
 
+/** Runs a command on a disk that takes so much longer for each sync; a line a sync goes to `file`. */
+export function slowSyncsInto(file: string, syncDelayMs: number): string[] {
+  const inject = ["-e", "trace=fdatasync", "-e", `inject=fdatasync:delay_exit=${String(syncDelayMs * 1000)}`];
+  return ["strace", "-D", "-f", "-qq", "--seccomp-bpf", "-o", file, ...inject];
+}
+
 interface SystemCall {
   readonly name: string;
   /** The file's path or the socket's ends. */
