@@ -11,7 +11,6 @@ import { TreeHasher } from "../mls/tree/tree-hasher.ts";
 import type { Holder } from "../mls/whole-tree.ts";
 import { finishInSteps } from "../mls/work.ts";
 import { decode } from "../protocol/codec.ts";
-import type { StreamHead } from "../store/store.ts";
 import { GroupRoster, type GroupPlace } from "./group-roster.ts";
 import {
   groupActorId,
@@ -27,8 +26,11 @@ import {
 export interface GroupHead {
   readonly state: "active" | "reinit";
   readonly context: GroupContext;
-  readonly stream: StreamHead;
+}
+
+export interface GroupPosition {
   readonly lineage: string;
+  readonly offset: number;
 }
 
 /** The commit that began an epoch. */
@@ -71,14 +73,17 @@ export class GroupDirectory {
 
   /** undefined: no such group, or it is closed. */
   async head(applicationId: string, groupId: Uint8Array): Promise<GroupHead | undefined> {
-    const address = this.address(applicationId, groupId);
-    const { shard, actor } = placeOf(this.#ports.store, address);
-    const [record, stream] = await Promise.all([
-      readRecord<GroupContext>(this.#ports.store, address),
-      this.#ports.store.readStreamHead(shard, actor),
-    ]);
+    const record = await readRecord<GroupContext>(this.#ports.store, this.address(applicationId, groupId));
     if (record?.state !== "active" && record?.state !== "reinit") return undefined;
-    return { state: record.state, context: record.context, stream: stream.head, lineage: stream.lineage };
+    return { state: record.state, context: record.context };
+  }
+
+  /** Where the group's log ends, under the lineage that it has now. */
+  async position(applicationId: string, { context }: GroupHead): Promise<GroupPosition> {
+    const address = { applicationId, kind: "group", id: context.id } as const;
+    const { shard, actor } = placeOf(this.#ports.store, address);
+    const { lineage } = await this.#ports.store.readStreamHead(shard, actor);
+    return { lineage, offset: context.window.last };
   }
 
   /** undefined: the epoch is ahead, or was begun too long ago, or by the group's creation. */

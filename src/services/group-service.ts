@@ -38,7 +38,7 @@ export class GroupService {
   async get(request: ApplicationRequest, { groupId, include }: Params<"group.get">): Promise<Answer> {
     const head = await this.#groups.head(request.applicationId, groupId);
     if (head === undefined) return refused("GROUP_NOT_FOUND");
-    const { context, lineage } = head;
+    const { context } = head;
     const { shard, actor } = placeOf(this.#ports.store, this.#groups.address(request.applicationId, groupId));
     const { store } = this.#ports;
     const groupInfo = include.includes("groupInfo") ? await store.readParts(shard, actor, [GROUP_INFO_PART]) : [];
@@ -48,7 +48,7 @@ export class GroupService {
     return done({
       groupId,
       epoch: BigInt(context.epoch),
-      position: { lineage, offset: context.window.last },
+      position: await this.#groups.position(request.applicationId, head),
       state: head.state,
       tracking: context.tracking,
       ciphersuite: context.ciphersuite,

@@ -46,11 +46,12 @@ export class HandshakeService {
   async commit(request: ApplicationRequest, params: CommitParams): Promise<Answer> {
     const head = await this.#groups.head(request.applicationId, params.groupId);
     if (head === undefined) return refused("GROUP_NOT_FOUND");
-    const message = readFor(head, params.groupId, params.commit, "commit", "COMMIT_INVALID");
+    const message = handshakeFor(head, params.groupId, params.commit, "commit", "COMMIT_INVALID");
     if (message.kind === "refused") return message;
     const { epoch } = message.value;
     const digest = createHash("sha256").update(params.commit).digest("base64");
-    if (String(epoch) !== head.context.epoch) return this.#conflict(request, params, epoch, digest, conflictOf(head));
+    if (String(epoch) !== head.context.epoch)
+      return this.#conflict(request, params, epoch, digest, await this.#conflictWith(request, head));
     const judged = await this.#tracking(head).commit(request, params, head, message.value);
     if (judged.kind === "refused") return judged;
     const { reinit } = judged.command.full ?? {};
@@ -89,9 +90,10 @@ export class HandshakeService {
   async #proposal(request: ApplicationRequest, params: Params<"group.propose">): Promise<GroupCommand | Refused> {
     const head = await this.#groups.head(request.applicationId, params.groupId);
     if (head === undefined) return refused("GROUP_NOT_FOUND");
-    const message = readFor(head, params.groupId, params.proposal, "proposal", "PROPOSAL_INVALID");
+    const message = handshakeFor(head, params.groupId, params.proposal, "proposal", "PROPOSAL_INVALID");
     if (message.kind === "refused") return message;
-    if (String(message.value.epoch) !== head.context.epoch) return { kind: "refused", refusal: conflictOf(head) };
+    if (String(message.value.epoch) !== head.context.epoch)
+      return { kind: "refused", refusal: await this.#conflictWith(request, head) };
     const judged = await this.#tracking(head).propose(request, params, head, message.value);
     if (judged.kind === "refused") return judged;
     const { proposalRef, sender } = judged;
@@ -99,15 +101,23 @@ export class HandshakeService {
     return { type: "submitProposal", epoch, message: params.proposal, proposalRef, sender, governed: request.settings };
   }
 
+  /** Whether the group is there its actor says; it is read before only where that tells what is wrong, or who sends. */
   async #message(request: ApplicationRequest, params: Params<"group.send">): Promise<GroupCommand | Refused> {
-    const head = await this.#groups.head(request.applicationId, params.groupId);
-    if (head === undefined) return refused("GROUP_NOT_FOUND");
-    const message = readFor(head, params.groupId, params.message, "application", "MESSAGE_INVALID");
-    if (message.kind === "refused") return message;
-    const stranger = await this.#tracking(head).send(request, params, head);
-    if (stranger !== undefined) return stranger;
+    const message = readFor(params.groupId, params.message, "application", "MESSAGE_INVALID");
+    if (message.kind === "refused" || params.as !== undefined) {
+      const head = await this.#groups.head(request.applicationId, params.groupId);
+      if (head === undefined) return refused("GROUP_NOT_FOUND");
+      if (message.kind === "refused") return message;
+      const stranger = await this.#tracking(head).send(request, params, head);
+      if (stranger !== undefined) return stranger;
+    }
     const epoch = String(message.value.epoch);
     return { type: "sendMessage", epoch, message: params.message, governed: request.settings };
+  }
+
+  async #conflictWith(request: ApplicationRequest, head: GroupHead): Promise<Refusal> {
+    const position = await this.#groups.position(request.applicationId, head);
+    return refuse("EPOCH_CONFLICT", { details: { epoch: BigInt(head.context.epoch), position } });
   }
 
   /** A retry of what was applied is answered although the group has gone on since (E4). */
@@ -177,14 +187,31 @@ export class HandshakeService {
   }
 }
 
+type Read = { readonly kind: "message"; readonly value: GroupMessage } | Refused;
+
+/** A commit or proposal in a form that the group's tracking takes. */
+function handshakeFor(
+  { context }: GroupHead,
+  groupId: Uint8Array,
+  bytes: Uint8Array,
+  contentType: "commit" | "proposal",
+  reason: Reason,
+): Read {
+  const read = readFor(groupId, bytes, contentType, reason);
+  if (read.kind === "refused") return read;
+  if (context.tracking === "full" && read.value.wireFormat !== "public") {
+    return broken(reason, "WIRE_FORMAT", "6", "full tracking follows PublicMessages only");
+  }
+  return read;
+}
+
 /** Decodes a message and holds it against the group and the kind that is wanted. */
 function readFor(
-  { context }: GroupHead,
   groupId: Uint8Array,
   bytes: Uint8Array,
   contentType: GroupMessage["contentType"],
   reason: Reason,
-): { readonly kind: "message"; readonly value: GroupMessage } | Refused {
+): Read {
   const decoded = readGroupMessage(bytes);
   if (decoded.kind === "malformed") return malformedBytes(reason, decoded);
   const message = decoded.value;
@@ -196,13 +223,5 @@ function readFor(
   if (contentType === "application" && message.wireFormat !== "private") {
     return broken(reason, "WIRE_FORMAT", "6", "application data travel in PrivateMessages only");
   }
-  if (context.tracking === "full" && contentType !== "application" && message.wireFormat !== "public") {
-    return broken(reason, "WIRE_FORMAT", "6", "full tracking follows PublicMessages only");
-  }
   return { kind: "message", value: message };
-}
-
-function conflictOf({ context, lineage }: GroupHead): Refusal {
-  const position = { lineage, offset: context.window.last };
-  return refuse("EPOCH_CONFLICT", { details: { epoch: BigInt(context.epoch), position } });
 }
