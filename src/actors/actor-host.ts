@@ -254,7 +254,8 @@ export class ActorHost implements ActorPort {
     if (!outage) this.#options.events.actorFailed(live.address.kind, error);
     turning?.settle({ kind: "refused", refusal: refuse("INTERNAL") });
     for (const entry of live.mailbox.splice(0)) entry.settle({ kind: "refused", refusal });
-    if (outage) runner.lose(error.message);
+    // One that was dropped belongs to an ownership that is over.
+    if (outage && !live.stopped) runner.lose(error.message);
     else if (live.unsettled === 0) this.#drop(live);
   }
 

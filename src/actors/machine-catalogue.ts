@@ -19,10 +19,10 @@ export interface MachineEntry {
 export type MachineCatalogue = Readonly<Record<ActorKind, MachineEntry>>;
 
 export const machineCatalogue: MachineCatalogue = {
-  registry: { machine: registryMachine, version: 1, directoryPrefixes: [] },
-  application: { machine: applicationMachine, version: 1, directoryPrefixes: ["key/", "sender/"] },
-  identity: { machine: identityMachine, version: 1, directoryPrefixes: ["group/"] },
-  handle: { machine: handleMachine, version: 1, directoryPrefixes: [] },
-  keyPool: { machine: keyPoolMachine, version: 1, directoryPrefixes: ["once/", "last/", "rate/"] },
-  group: { machine: groupMachine, version: 2, directoryPrefixes: ["proposal/", "removal/"] },
+  registry: { machine: registryMachine, version: 2, directoryPrefixes: [] },
+  application: { machine: applicationMachine, version: 2, directoryPrefixes: ["key/", "sender/"] },
+  identity: { machine: identityMachine, version: 2, directoryPrefixes: ["group/"] },
+  handle: { machine: handleMachine, version: 2, directoryPrefixes: [] },
+  keyPool: { machine: keyPoolMachine, version: 2, directoryPrefixes: ["once/", "last/", "rate/"] },
+  group: { machine: groupMachine, version: 3, directoryPrefixes: ["proposal/", "removal/"] },
 };

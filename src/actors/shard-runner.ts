@@ -12,6 +12,7 @@ import {
   type Receipt,
   type Shard,
   type ShardMark,
+  StoreUnreached,
 } from "../store/store.ts";
 import { Batch, type Release } from "./batch.ts";
 import type { FlushTurn } from "./flush-turn.ts";
@@ -231,14 +232,18 @@ export class ShardRunner {
     for (const resolve of this.#roomWaits.splice(0)) resolve();
     let receipt: Receipt | undefined;
     let failure = "";
+    let certain = false;
     try {
       receipt = await this.#write(owner, batch.seal());
       if (receipt === undefined) failure = "refused by the store";
     } catch (error) {
       failure = describe(error);
+      certain = error instanceof StoreUnreached;
     }
     if (this.#owner !== owner) return; // lost meanwhile: whoever lost it settles this batch
     if (receipt === undefined) {
+      // Whoever knows what came of it need not wait until the store is back.
+      if (certain) batch.refuseAll(notApplied());
       await this.#reclaim(batch, failure);
       return;
     }

@@ -183,6 +183,9 @@ export class StoreUnavailable extends Error {
   override readonly name = "StoreUnavailable";
 }
 
+/** Of what was asked nothing was carried out, and nothing will be. */
+export class StoreUnreached extends StoreUnavailable {}
+
 /** The caller's fence is not the shard's: it is no owner and must claim before it goes on. */
 export class Fenced extends Error {
   override readonly name = "Fenced";

@@ -3,6 +3,7 @@
 import {
   Fenced,
   StoreUnavailable,
+  StoreUnreached,
   type ActorKey,
   type Claimant,
   type ClaimOutcome,
@@ -22,8 +23,11 @@ import {
   type Timer,
 } from "../../src/store/store.ts";
 
-/** `before`: never arrived; `after`: applied, but nobody heard; `fenced`: answered so, not applied; number: late by as many ms. */
-export type Fault = "before" | "after" | "fenced" | number;
+/**
+ * `before`: never arrived, which nobody knows; `unsent`: the same, and known; `after`: applied, but nobody heard;
+ * `fenced`: answered so, not applied; number: late by as many ms; a promise: fails once it has resolved.
+ */
+export type Fault = "before" | "unsent" | "after" | "fenced" | number | { readonly after: Promise<void> };
 
 /** Store calls that a test may disturb. */
 export type FaultyCall =
@@ -44,6 +48,8 @@ export class FaultyStore implements Store {
   /** Commits and checks that were sent, in order. */
   readonly commits: CommitSeen[] = [];
   checks = 0;
+  /** Calls that wait for a fault to come late. */
+  delayed = 0;
   readonly #store: Store;
   #gate: Promise<void> | undefined;
   #open: () => void = () => undefined;
@@ -135,6 +141,12 @@ export class FaultyStore implements Store {
     operations: readonly Operation[] = [],
   ): Promise<T> {
     const fault = this.fault(call, shard, operations);
+    if (fault === "unsent") throw new StoreUnreached("a fault before anything was sent");
+    if (typeof fault === "object") {
+      this.delayed += 1;
+      await fault.after;
+      throw new StoreUnavailable("a fault that came late");
+    }
     if (fault === "before" || this.#killed) throw new StoreUnavailable("a fault before the store");
     if (fault === "fenced") {
       if (fenced === undefined) throw new Fenced("a fault that says fenced");

@@ -1,6 +1,6 @@
 // Lets the writes of many shards share one transaction and one disk sync (group commit).
 // Must never resolve a write before its transaction is as safe as the durability level says (P4).
-import { StoreUnavailable } from "../store.ts";
+import { StoreUnavailable, StoreUnreached } from "../store.ts";
 import type { Database } from "./database.ts";
 
 interface Job {
@@ -35,9 +35,9 @@ export class GroupWriter {
    * @throws StoreUnavailable
    */
   write<T>(write: () => T): Promise<T> {
-    if (this.#closed) return Promise.reject(new StoreUnavailable("the store is closed"));
+    if (this.#closed) return Promise.reject(new StoreUnreached("the store is closed"));
     if (this.#waiting.length >= this.#options.jobsMax) {
-      return Promise.reject(new StoreUnavailable("too many writes are waiting"));
+      return Promise.reject(new StoreUnreached("too many writes are waiting"));
     }
     return new Promise<T>((resolve, reject) => {
       this.#waiting.push({ run: write, resolve: resolve as (value: unknown) => void, reject });

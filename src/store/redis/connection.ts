@@ -1,7 +1,7 @@
 // The one place that sends commands through ioredis: one connection, scripts by name, errors without payload.
 // Must never send a command twice or queue one while the connection is down (GUARANTEES rule 2).
 import { Redis } from "ioredis";
-import { StoreRefused, StoreUnavailable } from "../store.ts";
+import { StoreRefused, StoreUnavailable, StoreUnreached } from "../store.ts";
 import { clientOptions, type ClientDemand } from "./client-options.ts";
 import { redirectionOf } from "./redirected.ts";
 import type { ScriptName } from "./scripts.ts";
@@ -136,7 +136,7 @@ export class RedisConnection {
 
   #gated(method: string, parameters: readonly unknown[]): Promise<Reply> {
     if (this.#state.kind !== "up") {
-      return Promise.reject(new StoreUnavailable(`redis is not usable: ${this.#state.reason}`));
+      return Promise.reject(new StoreUnreached(`redis is not usable: ${this.#state.reason}`));
     }
     return this.#send(method, parameters);
   }

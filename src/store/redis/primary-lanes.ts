@@ -1,7 +1,7 @@
 // Several connections to one primary, which are one to the outside: Redis takes so much from each in a turn and syncs
 // once a turn, so more connections make each sync carry more. A key's commands always take the same one, in their
 // order. Must never let two of them serve different servers: what one loses, all leave.
-import { StoreRefused, StoreUnavailable } from "../store.ts";
+import { StoreRefused, StoreUnavailable, StoreUnreached } from "../store.ts";
 import { type ClientDemand, sentinelOptions } from "./client-options.ts";
 import { slotOf } from "./cluster-slots.ts";
 import {
@@ -103,8 +103,8 @@ export class PrimaryLanes implements RedisAccess {
 
   async #send(key: string | Buffer, send: (lane: RedisConnection) => Promise<Reply>): Promise<Reply> {
     const { state } = this;
-    if (state.kind !== "up") throw new StoreUnavailable(`redis is not usable: ${state.reason}`);
-    if (this.#inFlight >= this.#options.inFlightMax) throw new StoreUnavailable("too many commands wait for redis");
+    if (state.kind !== "up") throw new StoreUnreached(`redis is not usable: ${state.reason}`);
+    if (this.#inFlight >= this.#options.inFlightMax) throw new StoreUnreached("too many commands wait for redis");
     this.#inFlight += 1;
     try {
       return await send(this.#laneOf(key));
@@ -136,7 +136,9 @@ export class PrimaryLanes implements RedisAccess {
     // Some were made before a failover, or before a restart, and some after it.
     if (others.some((other) => other?.server !== first?.server)) this.#drop("connections lead to different servers");
     else {
-      this.#options.onAdmitted(first?.deploymentId);
+      // The slot of what the store says about itself may have come while they were admitted.
+      const knowing = this.#lanes.find(({ admitted }) => admitted?.deploymentId !== undefined);
+      this.#options.onAdmitted(knowing?.admitted?.deploymentId);
       this.#setState({ kind: "up" });
     }
   }

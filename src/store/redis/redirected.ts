@@ -1,10 +1,10 @@
 // A server of a cluster said that a command belongs elsewhere, or not yet here: it was certainly not executed.
-import { StoreUnavailable } from "../store.ts";
+import { StoreUnreached } from "../store.ts";
 import type { RedisEndpoint } from "./redis-url.ts";
 
 const REDIRECTIONS = /^(MOVED|ASK|TRYAGAIN)(?: \d+ (\S*):(\d+))?/;
 
-export class Redirected extends StoreUnavailable {
+export class Redirected extends StoreUnreached {
   /** Who has the slot now; undefined while it is on its way. An empty host is the answering server's own. */
   readonly to: RedisEndpoint | undefined;
 

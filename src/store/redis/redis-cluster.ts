@@ -1,7 +1,7 @@
 // Several primaries behind one store: each key's command goes to the primary that has its slot, over connections that
 // are admitted like a single server's. Sends again only what a server said that it did not execute.
 import { setTimeout as delay } from "node:timers/promises";
-import { StoreRefused, StoreUnavailable } from "../store.ts";
+import { StoreRefused, StoreUnavailable, StoreUnreached } from "../store.ts";
 import { nameOf, SLOT_COUNT, type SlotMap, slotOf } from "./cluster-slots.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
 import type { Argument, ConnectionState, Reply } from "./connection.ts";
@@ -95,7 +95,7 @@ export class RedisCluster implements RedisAccess {
   async #sendTo(key: string | Buffer, send: (primary: PrimaryLanes) => Promise<Reply>): Promise<Reply> {
     const slot = slotOf(key);
     const primary = this.#owners[slot];
-    if (primary === undefined) throw new StoreUnavailable("no primary of the redis cluster has the slot");
+    if (primary === undefined) throw new StoreUnreached("no primary of the redis cluster has the slot");
     try {
       return await send(primary.lanes);
     } catch (error) {
@@ -112,7 +112,7 @@ export class RedisCluster implements RedisAccess {
     redirected: Redirected,
   ): Promise<Reply> {
     const { inFlightMax, commandTimeoutMs } = this.#options;
-    if (this.#waiting >= inFlightMax) throw new StoreUnavailable("too many commands wait for slots on their way");
+    if (this.#waiting >= inFlightMax) throw new StoreUnreached("too many commands wait for slots on their way");
     this.#waiting += 1;
     try {
       const endMs = performance.now() + commandTimeoutMs;
