@@ -133,7 +133,7 @@ async function calm(world: World, load: Load): Promise<void> {
   const beganMs = simulator.nowMs;
   const areMembers = (): boolean => world.nodes.every(({ serves, nodeId }) => serves && world.data.nodes.has(nodeId));
   const isFollowed = (): boolean => simulator.nowMs - beganMs > FOLLOWED_WITHIN_MS || !followersLag(world, load);
-  const isCalm = (): boolean => !load.busy && areMembers() && isFollowed() && world.owesNothing();
+  const isCalm = (): boolean => !load.busy && !world.works() && areMembers() && isFollowed() && world.owesNothing();
   for (let calmFor = 0; calmFor < CALM_LOOKS && simulator.nowMs < beganMs + CALM_MS_MAX;) {
     await simulator.runUntil(simulator.nowMs + CALM_LOOK_MS);
     calmFor = isCalm() ? calmFor + 1 : 0;

@@ -73,6 +73,11 @@ export class World {
     this.outside.after(ms, "arrival", label, run);
   }
 
+  /** A service still works on a request; its caller may have given up while the store was silent. */
+  works(): boolean {
+    return [...this.running].some(({ machine }) => machine.state !== "dead");
+  }
+
   /** No outbox of any shard holds a message, and no handle is only reserved. */
   owesNothing(): boolean {
     return this.data.shards.every(
