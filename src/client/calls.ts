@@ -4,6 +4,7 @@ import { encodeCancel, encodeRequest, type ResponseFrame, type SessionLimits } f
 import { methods, type MethodName } from "../protocol/methods.ts";
 import { AegisError, localError, type CallFacts } from "./aegis-error.ts";
 import { fullJitterMs, retryBackoffMs } from "./backoff.ts";
+import { unsureResult } from "./unsure-result.ts";
 import type { Exchanges } from "./exchanges.ts";
 
 /** The server answers by the deadline: its word is better than none, so it may travel for so long. */
@@ -142,7 +143,7 @@ export class Calls {
     const { error } = frame;
     if (error === undefined) {
       const parsed = methods[call.method].result.safeParse(frame.result);
-      if (parsed.success) this.#succeed(call, parsed.data);
+      if (parsed.success) this.#succeed(call, call.unsure ? unsureResult(call.method, parsed.data) : parsed.data);
       else this.#fail(call, localError("INTERNAL", { message: "the server's result has another form" }, facts(call)));
     } else if (error.retryable) {
       if (error.reason === "OUTCOME_UNKNOWN") call.unsure = true;

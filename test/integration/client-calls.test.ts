@@ -100,6 +100,29 @@ describe("calls", () => {
     await Promise.all(calls);
   });
 
+  test("[E5] [G4] a claim's failure is of unknown outcome where an attempt before it may have been applied", async ({
+    server,
+    connected,
+  }) => {
+    const client = await connected();
+    const failed = [
+      { clientId, reason: "UNAVAILABLE" },
+      { clientId, reason: "POOL_EMPTY" },
+    ];
+    const answer = async (session: Awaited<ReturnType<typeof server.session>>): Promise<void> => {
+      session.send(encodeResult((await session.request("keyPool.claim")).id, { claimed: [], failed }));
+    };
+    const sure = client.keyPool.claim({ targets: [{ clientId }] });
+    const first = await server.session();
+    await answer(first);
+    expect((await sure).failed).toEqual(failed);
+    const unsure = client.keyPool.claim({ targets: [{ clientId }] });
+    await first.request("keyPool.claim");
+    first.socket.terminate();
+    await answer(await server.session());
+    expect((await unsure).failed.map(({ reason }) => reason)).toEqual(["OUTCOME_UNKNOWN", "POOL_EMPTY"]);
+  });
+
   test("[G6] at the deadline a read is DEADLINE_EXCEEDED, a mutation that was sent OUTCOME_UNKNOWN", async ({
     server,
     connected,

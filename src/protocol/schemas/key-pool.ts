@@ -29,7 +29,7 @@ export const claimFailures = {
   POOL_EMPTY: "no package is left under that label",
   RATE_LIMITED: "`claimsPerHour` is used up for this requester and client",
   KEY_REUSED: "the idempotency key was used for this client with other parameters",
-  UNAVAILABLE: "not claimed; may be tried again",
+  UNAVAILABLE: "not claimed by this request; ask again, with the same key if an answer to it was lost before",
   OUTCOME_UNKNOWN: "may have been claimed; ask again with the same key",
 } as const;
 
