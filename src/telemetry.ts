@@ -136,6 +136,12 @@ function sessionEvents(log: Logger, registry: Registry) {
 /** From a cached read to the longest time to live. */
 const LATENCY_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
+interface NamedRequest {
+  readonly method: string;
+  /** What its caller calls it by. */
+  readonly trace?: string;
+}
+
 function requestEvents(log: Logger, registry: Registry) {
   const registers = [registry];
   const answered = new Counter({
@@ -152,12 +158,13 @@ function requestEvents(log: Logger, registry: Registry) {
     registers,
   });
   return {
-    /** `method` is a known method's name, or "unknown": a caller must not choose the label. */
-    requestAnswered(method: string, code: string, latencyMs: number) {
+    requestAnswered({ method, trace }: NamedRequest, code: string, latencyMs: number) {
       answered.inc({ method, code });
       seconds.observe({ method }, latencyMs / 1000);
+      if (trace !== undefined) log.debug({ method, trace, code, latencyMs }, "answered");
     },
-    dispatchRejected: (method: string, error: unknown) => log.error({ method, err: error }, "bug: a method threw"),
+    dispatchRejected: ({ method, trace }: NamedRequest, error: unknown) =>
+      log.error({ method, trace, err: error }, "bug: a method threw"),
   };
 }
 

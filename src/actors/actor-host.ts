@@ -228,10 +228,12 @@ export class ActorHost implements ActorPort {
     live.lastUsedMs = performance.now();
   }
 
-  /** Expired work is dropped before it runs, however late its alarm (E3). */
+  /** Expired work is dropped before it runs, however late its alarm (E3), and so is what was cancelled. */
   #handle(runner: ShardRunner, live: LiveActor, entry: MailboxEntry, remembered: Mark | undefined): void {
     if (entry.phase !== "queued") return;
-    if (performance.now() < entry.call.deadline) this.#turn(runner, live, entry, remembered);
+    const { deadline, cancellation } = entry.call;
+    if (cancellation?.cancelled === true) entry.settle({ kind: "refused", refusal: refuse("CANCELLED") });
+    else if (performance.now() < deadline) this.#turn(runner, live, entry, remembered);
     else entry.settle({ kind: "refused", refusal: refuse("DEADLINE_EXCEEDED") });
   }
 

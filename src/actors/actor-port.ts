@@ -34,6 +34,13 @@ export interface Call {
   readonly origin?: { readonly mark: string; readonly number: number };
   /** Monotonic milliseconds (`performance.now()`) after which nobody waits. */
   readonly deadline: number;
+  /** Looked at just before the turn: what nobody wants any more does not run. Stays on the node where it was made. */
+  readonly cancellation?: Cancellation;
+}
+
+export interface Cancellation {
+  /** Never false again once it was true. */
+  readonly cancelled: boolean;
 }
 
 export interface Applied {

@@ -151,6 +151,7 @@ export class Router implements ActorPort {
   }
 
   async #tryOnce(shard: Shard, call: Call): Promise<Outcome> {
+    if (call.cancellation?.cancelled === true) return { kind: "refused", refusal: refuse("CANCELLED") };
     const owner = this.ownerOf(shard);
     if (owner === undefined) return notApplied();
     if (owner === this.#options.nodeId()) {
@@ -162,7 +163,7 @@ export class Router implements ActorPort {
   }
 
   async #forward(shard: Shard, owner: string, call: Call): Promise<Outcome> {
-    const { deadline, ...rest } = call;
+    const { deadline, cancellation: _, ...rest } = call;
     const ttlMs = deadline - performance.now();
     if (ttlMs <= 0) return { kind: "refused", refusal: refuse("DEADLINE_EXCEEDED") };
     this.#options.forwarded();

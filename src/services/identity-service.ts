@@ -11,6 +11,7 @@ import type { Params } from "../protocol/methods.ts";
 import type { Answer } from "./request-port.ts";
 import {
   ask,
+  begun,
   done,
   handleActorId,
   makeCursor,
@@ -156,7 +157,7 @@ export class IdentityService {
     const { clientId, reservation } = reserved.value as typeof proposed;
     const client = this.#address(request, clientId);
     const creation = { type: "create", reservation, identity, tags, retention: request.settings.inboxRetention };
-    const created = await ask(this.#ports, request, client, creation, true);
+    const created = await ask(this.#ports, begun(request), client, creation, true);
     if (created.kind === "refused") await this.#giveBack(request, clientId, reservation, identity.handleId, created);
     return created;
   }
@@ -197,7 +198,7 @@ export class IdentityService {
       return refusedUnlessRemembered(this.#ports, request, client, reserved.refusal.reason);
     }
     const { reservation } = reserved.value as { reservation: string };
-    const updated = await ask(this.#ports, request, client, { ...facts, reservation }, true);
+    const updated = await ask(this.#ports, begun(request), client, { ...facts, reservation }, true);
     if (updated.kind === "refused") await this.#giveBack(request, clientId, reservation, identity.handleId, updated);
     return updated;
   }

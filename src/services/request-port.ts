@@ -1,4 +1,5 @@
 // What transport asks of the services: who is it, and what is the answer. Types only.
+import type { Cancellation } from "../actors/actor-port.ts";
 import type { MethodName } from "../protocol/methods.ts";
 import type { Refusal } from "../protocol/errors.ts";
 
@@ -25,9 +26,8 @@ export interface Request {
   readonly key?: string;
   /** Monotonic milliseconds (`performance.now()`) after which nobody waits. */
   readonly deadline: number;
-  /** Aborted by CANCEL, at the deadline and when the session is gone. */
-  readonly signal: AbortSignal;
-  readonly trace?: string;
+  /** By CANCEL, at the deadline and when the session is gone. Absent: it has begun and goes on. */
+  readonly cancellation?: Cancellation;
 }
 
 export type Answer =

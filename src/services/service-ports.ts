@@ -34,6 +34,11 @@ export interface ActorRecord<Context> {
   readonly context: Context;
 }
 
+/** The request, for what goes on once a part of it is done. */
+export function begun<R extends Request>({ cancellation: _, ...request }: R): Omit<R, "cancellation"> {
+  return request;
+}
+
 export function done(result: object): Answer {
   return { kind: "done", result };
 }
@@ -42,7 +47,10 @@ export function refused(reason: Reason, extra?: RefusalExtra): Refused {
   return { kind: "refused", refusal: refuse(reason, extra) };
 }
 
-/** Asks an actor; `keyed`: under the request's idempotency key, where it has one. */
+/**
+ * Asks an actor; `keyed`: this is the request itself, under its idempotency key where it has one. What only serves or
+ * mends it is done whether or not the request is still wanted.
+ */
 export function ask(
   ports: ServicePorts,
   request: Request,
@@ -51,9 +59,12 @@ export function ask(
   keyed: boolean,
 ): Promise<Applied | Refused> {
   const { deadline, key, method, params } = request;
-  if (!keyed || key === undefined) return ports.actors.call({ to, command, deadline });
+  if (!keyed) return ports.actors.call({ to, command, deadline });
+  const cancellable = request.cancellation === undefined ? {} : { cancellation: request.cancellation };
+  if (key === undefined) return ports.actors.call({ to, command, deadline, ...cancellable });
   const secret = "secret" in methods[method];
-  return ports.actors.call({ to, command, deadline, key: { key, digest: paramsDigest(method, params), secret } });
+  const remembered = { key, digest: paramsDigest(method, params), secret };
+  return ports.actors.call({ to, command, deadline, ...cancellable, key: remembered });
 }
 
 /**

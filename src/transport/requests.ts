@@ -6,6 +6,7 @@ import { methods, type MethodName, type Params } from "../protocol/methods.ts";
 import type { Answer, Dispatch, Principal } from "../services/request-port.ts";
 import { judgeRequest } from "./request-rules.ts";
 import type { SubscriptionAnswer, Subscriptions } from "./subscriptions.ts";
+import type { NamedRequest, TransportEvents } from "./transport-options.ts";
 
 export interface RequestsOptions {
   readonly session: string;
@@ -13,10 +14,7 @@ export interface RequestsOptions {
   readonly subscriptions: Subscriptions;
   readonly dispatch: Dispatch;
   readonly limits: { readonly inFlightMax: number; readonly ttlMsDefault: number; readonly ttlMsMax: number };
-  readonly events: {
-    requestAnswered(method: string, code: string, latencyMs: number): void;
-    dispatchRejected(method: string, error: unknown): void;
-  };
+  readonly events: Pick<TransportEvents, "requestAnswered" | "dispatchRejected">;
   /** 0, or the milliseconds to wait by the application's quota. */
   takeRequest(nowMs: number): number;
   send(frame: Uint8Array): void;
@@ -25,11 +23,11 @@ export interface RequestsOptions {
 /** Past the deadline a service has so long to say itself how it ended: it knows better. */
 const DEADLINE_GRACE_MS = 100;
 
-interface InFlight {
+interface InFlight extends NamedRequest {
   readonly id: number;
-  readonly method: string;
   readonly startedAt: number;
-  readonly abort: AbortController;
+  /** Read by whoever works on it. */
+  cancelled: boolean;
   timer?: NodeJS.Timeout;
 }
 
@@ -54,7 +52,8 @@ export class Requests {
       id: frame.id,
       method: "unknown",
       startedAt: arrivedMs,
-      abort: new AbortController(),
+      cancelled: false,
+      ...(frame.meta.trace === undefined ? {} : { trace: frame.meta.trace }),
     };
     if (this.#running >= this.#options.limits.inFlightMax) {
       this.#answer(request, { kind: "refused", refusal: refuse("IN_FLIGHT_LIMIT") });
@@ -76,14 +75,15 @@ export class Requests {
   }
 
   cancel(id: number): void {
-    this.#inFlight.get(id)?.abort.abort();
+    const request = this.#inFlight.get(id);
+    if (request !== undefined) request.cancelled = true;
   }
 
   close(): void {
     this.#closed = true;
-    for (const { abort, timer } of this.#inFlight.values()) {
-      clearTimeout(timer);
-      abort.abort();
+    for (const request of this.#inFlight.values()) {
+      clearTimeout(request.timer);
+      request.cancelled = true;
     }
     this.#inFlight.clear();
   }
@@ -104,7 +104,7 @@ export class Requests {
     try {
       outcome = await this.#perform(request, method, params, frame, deadline);
     } catch (error) {
-      this.#options.events.dispatchRejected(method, error);
+      this.#options.events.dispatchRejected(request, error);
       outcome = { answer: { kind: "refused", refusal: refuse("INTERNAL") } };
     }
     this.#running -= 1;
@@ -137,11 +137,8 @@ export class Requests {
         return subscriptions.close(params as Params<"subscription.close">);
       default: {
         const keyed = meta.key !== undefined && methods[method].mutates ? { key: meta.key } : {};
-        const traced = meta.trace !== undefined ? { trace: meta.trace } : {};
-        const { signal } = request.abort;
-        return {
-          answer: await dispatch({ method, params, principal, session, deadline, signal, ...keyed, ...traced }),
-        };
+        const asked = { method, params, principal, session, deadline, cancellation: request };
+        return { answer: await dispatch({ ...asked, ...keyed }) };
       }
     }
   }
@@ -150,22 +147,26 @@ export class Requests {
   #expire(request: InFlight, method: MethodName): void {
     if (this.#inFlight.get(request.id) !== request) return;
     this.#inFlight.delete(request.id);
-    request.abort.abort();
+    request.cancelled = true;
     const reason = methods[method].mutates ? "OUTCOME_UNKNOWN" : "DEADLINE_EXCEEDED";
     this.#answer(request, { kind: "refused", refusal: refuse(reason) });
   }
 
-  #answer({ id, method, startedAt }: InFlight, answer: Answer): void {
+  #answer(request: InFlight, answer: Answer): void {
     if (this.#closed) return;
-    const { events } = this.#options;
-    let [frame, code]: [Uint8Array, string] = [encodeError(id, refuse("INTERNAL")), "INTERNAL"];
-    try {
-      if (answer.kind === "done") [frame, code] = [encodeResult(id, answer.result), "OK"];
-      else [frame, code] = [encodeError(id, answer.refusal), answer.refusal.code];
-    } catch (error) {
-      events.dispatchRejected(method, error);
-    }
-    events.requestAnswered(method, code, performance.now() - startedAt);
+    const { frame, code } = this.#encoded(request, answer);
+    this.#options.events.requestAnswered(request, code, performance.now() - request.startedAt);
     this.#options.send(frame);
+  }
+
+  #encoded(request: InFlight, answer: Answer): { readonly frame: Uint8Array; readonly code: string } {
+    const { id } = request;
+    try {
+      if (answer.kind === "done") return { frame: encodeResult(id, answer.result), code: "OK" };
+      return { frame: encodeError(id, answer.refusal), code: answer.refusal.code };
+    } catch (error) {
+      this.#options.events.dispatchRejected(request, error);
+      return { frame: encodeError(id, refuse("INTERNAL")), code: "INTERNAL" };
+    }
   }
 }

@@ -29,12 +29,20 @@ export interface TransportLimits {
   readonly keyCheckMs: number;
 }
 
+/** How a request is called in metrics and in the log. */
+export interface NamedRequest {
+  /** A known method's name, or "unknown": a caller must not choose what a metric is labelled with. */
+  readonly method: string;
+  /** What its caller calls it by (`meta.trace`). */
+  readonly trace?: string;
+}
+
 export interface TransportEvents {
   sessionOpened(session: string, applicationId: string | undefined): void;
   sessionClosed(session: string, code: number): void;
   handshakeRefused(status: number): void;
-  requestAnswered(method: string, code: string, latencyMs: number): void;
-  dispatchRejected(method: string, error: unknown): void;
+  requestAnswered(request: NamedRequest, code: string, latencyMs: number): void;
+  dispatchRejected(request: NamedRequest, error: unknown): void;
   bug(where: string, error: unknown): void;
   draining(sessions: number, deadlineMs: number): void;
 }

@@ -20,7 +20,6 @@ function request(method: "identity.create" | "identity.update", params: object):
     session: "s",
     key: randomUUID(),
     deadline: performance.now() + 5_000,
-    signal: new AbortController().signal,
     applicationId: APPLICATION,
     settings: SETTINGS,
   };

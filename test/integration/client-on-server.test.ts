@@ -78,6 +78,16 @@ describe("the SDK and the real server", () => {
     await expect.poll(async () => (await client.stream.read({ kind: "client", id: clientId })).events.length).toBe(0);
   });
 
+  test("a call that is aborted before it ran does nothing", async () => {
+    const { clientId } = await client.identity.create({ clientIdentity: credential("alice"), tags: ["first"] });
+    const abort = new AbortController();
+    const aborted = client.identity.update({ clientId, tags: { set: ["second"] } }, { signal: abort.signal });
+    abort.abort(new Error("not wanted any more"));
+    await expect(aborted).rejects.toThrow("not wanted any more");
+    const { version, tags } = await client.identity.update({ clientId, tags: { add: ["third"] } });
+    expect([version, tags.toSorted()]).toEqual([2, ["first", "third"]]);
+  });
+
   test("[E4] a key of one's own makes a call repeatable, and says when it is used for something else", async () => {
     const params = { clientIdentity: credential("alice") };
     const first = await client.identity.create(params, { key: "alice-1" });

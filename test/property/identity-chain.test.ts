@@ -204,7 +204,6 @@ class Players {
         principal: { kind: "application", applicationId: APPLICATION, keyId: "k", scopes: ["identity"] },
         session: "s",
         deadline: performance.now() + 300,
-        signal: new AbortController().signal,
         applicationId: APPLICATION,
         settings: SETTINGS,
       });

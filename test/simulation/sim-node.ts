@@ -185,7 +185,7 @@ export class SimNode {
         sessionClosed: () => undefined,
         handshakeRefused: () => undefined,
         requestAnswered: () => undefined,
-        dispatchRejected: (method, error) => world.bug(`${this.nodeId} ${method}`, error),
+        dispatchRejected: ({ method }, error) => world.bug(`${this.nodeId} ${method}`, error),
         bug: (where, error) => world.bug(`${this.nodeId} ${where}`, error),
         draining: () => undefined,
       },

@@ -200,7 +200,6 @@ export class GroupServiceWorld {
       principal: { kind: "application", applicationId: APPLICATION, keyId: "bench", scopes: ["group"] },
       session: "bench",
       deadline: performance.now() + TTL_MS,
-      signal: new AbortController().signal,
       applicationId: APPLICATION,
       settings: this.settings,
     };

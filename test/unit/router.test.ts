@@ -62,6 +62,18 @@ it("[G6] a call that waits is refused as not applied before its deadline, and th
   expect(world.taken).toEqual([1]);
 });
 
+it("a call that was cancelled while it waited goes nowhere, and those behind it go on", async () => {
+  const world = open();
+  const cancellation = { cancelled: false };
+  const [first, second] = [world.router.call({ ...call(0), cancellation }), world.router.call(call(1))];
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  cancellation.cancelled = true;
+  expect(await first).toMatchObject({ kind: "refused", refusal: { reason: "CANCELLED", retryable: false } });
+  world.owned = true;
+  expect((await second).kind).toBe("applied");
+  expect(world.taken).toEqual([1]);
+});
+
 it("no more calls wait than the limit says", async () => {
   const world = open(2);
   const waiting = [world.router.call(call(0)), world.router.call(call(1))];

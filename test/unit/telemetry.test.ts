@@ -18,7 +18,7 @@ it("counts what it is told and shows it to Prometheus", async () => {
   telemetry.sessionOpened("s", "a");
   telemetry.sessionOpened("t", undefined);
   telemetry.sessionClosed("s", 4008);
-  telemetry.requestAnswered("identity.create", "OK", 12);
+  telemetry.requestAnswered({ method: "identity.create" }, "OK", 12);
   telemetry.batchCommitted(3, 2, 1);
   const { body } = await telemetry.metrics();
   expect(body).toContain("aegis_sessions 1");
@@ -36,7 +36,7 @@ it("keeps registries apart, so that two servers fit one process", async () => {
 it("[G10] logs no message of an error that may quote what it was given, and redacts named secrets", () => {
   const { lines, telemetry } = collect();
   telemetry.bug("codec", new Error("unexpected: hush", { cause: new TypeError("hush too") }));
-  telemetry.dispatchRejected("identity.create", new AssertionError({ message: "the epoch went back" }));
+  telemetry.dispatchRejected({ method: "identity.create" }, new AssertionError({ message: "the epoch went back" }));
   telemetry.log.warn({ token: "hush", deep: { secret: "hush", handle: "hush" } }, "named");
   const log = lines.join("");
   expect(log).not.toContain("hush");
@@ -47,6 +47,21 @@ it("[G10] logs no message of an error that may quote what it was given, and reda
     err: { name: "Error", cause: { name: "TypeError" } },
     node: "n1",
   });
+});
+
+it("says what came of a request under the name that its caller gave it, where debug is asked for", () => {
+  for (const [level, said] of [
+    ["debug", 1],
+    ["info", 0],
+  ] as const) {
+    const { lines, telemetry } = collect(level);
+    telemetry.requestAnswered({ method: "group.send" }, "OK", 2);
+    telemetry.requestAnswered({ method: "group.send", trace: "theirs" }, "ABORTED", 3);
+    expect(lines).toHaveLength(said);
+    if (said > 0) expect(JSON.parse(lines[0] ?? "")).toMatchObject({ trace: "theirs", code: "ABORTED", latencyMs: 3 });
+    telemetry.dispatchRejected({ method: "group.send", trace: "theirs" }, new Error());
+    expect(JSON.parse(lines.at(-1) ?? "")).toMatchObject({ trace: "theirs", method: "group.send" });
+  }
 });
 
 it("is as quiet as its level", () => {
