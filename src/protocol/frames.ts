@@ -39,6 +39,8 @@ export interface RequestFrame {
   readonly meta: RequestMeta;
   /** The frame stands but its `meta` does not: answer this after method and scope were judged. */
   readonly fault?: Refusal;
+  /** The same of its idempotency key alone, for methods that take one. */
+  readonly keyFault?: Refusal;
 }
 export interface AckFrame {
   readonly type: "ack";

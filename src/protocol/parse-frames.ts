@@ -4,7 +4,7 @@ import type { z } from "zod";
 import { badParams } from "./check-params.ts";
 import { MalformedMsgpack, decodeValues, type DecodeLimits } from "./codec.ts";
 import type { Refusal } from "./errors.ts";
-import { frameType, type ClientFrame, type RequestMeta, type ServerFrame } from "./frames.ts";
+import { frameType, type ClientFrame, type RequestFrame, type ServerFrame } from "./frames.ts";
 import * as shapes from "./schemas/frames.ts";
 
 export type ParsedFrames<F> =
@@ -71,20 +71,22 @@ function clientFrame(type: unknown, rest: readonly unknown[]): ClientFrame {
 function request(rest: readonly unknown[]): ClientFrame {
   const [id, method] = fit(shapes.requestHead, rest.slice(0, 2), "REQ");
   const [, , params, rawMeta] = rest;
-  const meta = requestMeta(rawMeta);
-  const frame = { type: "request", id, method: method.slice(0, METHOD_CHARS_MAX), params } as const;
-  return "fault" in meta ? { ...frame, meta: {}, fault: meta.fault } : { ...frame, meta: meta.meta };
+  return { type: "request", id, method: method.slice(0, METHOD_CHARS_MAX), params, ...requestMeta(rawMeta) };
 }
 
-function requestMeta(raw: unknown): { readonly meta: RequestMeta } | { readonly fault: Refusal } {
+function requestMeta(raw: unknown): Pick<RequestFrame, "meta" | "fault" | "keyFault"> {
   if (raw === undefined || raw === null) return { meta: {} };
   const parsed = shapes.requestMeta.safeParse(raw);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    return { fault: badParams(["meta", ...(issue?.path ?? [])].map(String).join("."), issue?.message ?? "wrong") };
-  }
-  const { key, ...others } = parsed.data;
-  return { meta: key === undefined ? others : { ...others, key: keyText(key) } };
+  if (!parsed.success) return { meta: {}, fault: faultOf(["meta"], parsed.error) };
+  const { key: rawKey, ...meta } = parsed.data;
+  if (rawKey === undefined) return { meta };
+  const key = shapes.idempotencyKey.safeParse(rawKey);
+  if (!key.success) return { meta, keyFault: faultOf(["meta", "key"], key.error) };
+  return { meta: { ...meta, key: keyText(key.data) } };
+}
+
+function faultOf(within: readonly string[], { issues: [issue] }: z.ZodError): Refusal {
+  return badParams([...within, ...(issue?.path ?? [])].map(String).join("."), issue?.message ?? "wrong");
 }
 
 /** Text form of an idempotency key: a string and the bin of its bytes are different keys. */

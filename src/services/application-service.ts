@@ -178,7 +178,7 @@ export class ApplicationService implements Authenticator {
     const settings = await this.#options.directory.settings(applicationId);
     if (settings === undefined) return {};
     const { sessions, requestsPerSecond } = settings.quotas;
-    return { sessions, requestsPerSecond };
+    return { ...(sessions !== null && { sessions }), ...(requestsPerSecond !== null && { requestsPerSecond }) };
   }
 
   #stands(key: KeyRecord): boolean {

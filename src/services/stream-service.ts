@@ -126,7 +126,7 @@ export class StreamService implements StreamDirectory {
       if (record?.state !== "active") return refused("STREAM_NOT_FOUND");
       const { acknowledged } = record.context.inbox;
       if (typeof after === "object" && "epoch" in after) return refused("BAD_PARAMS", { details: { path: "after" } });
-      return begin(actor, bounds, after ?? { lineage, offset: Math.max(acknowledged, head.first - 1) });
+      return begin(actor, bounds, after ?? { lineage, offset: acknowledged });
     }
     const group = await this.#groups.head(applicationId, name.id as Uint8Array);
     if (group === undefined) return refused("STREAM_NOT_FOUND");

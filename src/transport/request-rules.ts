@@ -13,7 +13,8 @@ export function judgeRequest(frame: RequestFrame, principal: Principal): JudgedR
   const { method } = frame;
   // The caller must not choose what a metric is labelled with.
   if (!isMethodName(method)) return { kind: "refused", method: "unknown", refusal: refuse("UNKNOWN_METHOD") };
-  const refusal = refuseScope(methods[method].scope, principal) ?? frame.fault;
+  const fault = frame.fault ?? (methods[method].mutates ? frame.keyFault : undefined);
+  const refusal = refuseScope(methods[method].scope, principal) ?? fault;
   if (refusal !== undefined) return { kind: "refused", method, refusal };
   const checked = checkParams(method, frame.params);
   if (!checked.ok) return { kind: "refused", method, refusal: checked.refusal };

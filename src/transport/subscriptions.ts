@@ -75,9 +75,14 @@ export class Subscriptions {
     const items = streams.entries();
     // One item after the other in each of a few lanes: a call of 1,000 does not flood the store.
     const lane = async (): Promise<void> => {
-      for (const [at, item] of items) results[at] = await this.#addOne(open, item, openings);
+      for (const [at, item] of items) {
+        // Closed meanwhile: what was attached then would be nobody's to end.
+        if (this.#open.get(subscription) !== open) break;
+        results[at] = await this.#addOne(open, item, openings);
+      }
     };
     await Promise.all(Array.from({ length: Math.min(LOOKUPS_MAX, streams.length) }, lane));
+    if (this.#open.get(subscription) !== open) return refused(refuse("SUBSCRIPTION_NOT_FOUND"));
     return {
       ...done({ streams: results }),
       // Events must not overtake the answer that gives their stream its number.

@@ -58,6 +58,8 @@ export class AegisServer {
       clientTracking: false,
       maxPayload: limits.messageBytesMax,
       perMessageDeflate: false,
+      // Text is refused whatever it says.
+      skipUTF8Validation: true,
       // Known to ws 8.23, not yet to its types.
       ...{ closeTimeout: CLOSE_MS },
       handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),

@@ -189,6 +189,11 @@ describe("what streams keep", () => {
     const read = await short.client.stream.read({ kind: "client", id: clientId });
     expect(read.events.map(([offset]) => offset)).toEqual(Array.from({ length: KEPT }, (_, n) => 12 - KEPT + 1 + n));
     const { lineage } = read.position;
+    // Nothing was acknowledged: what went before that is lost, and whoever attaches is told.
+    const unheard = await world.connect(short.token);
+    expect(await unheard.subscribe().add([{ kind: "client", id: clientId }])).toMatchObject([
+      { recovered: false, reason: "TRIMMED", position: { lineage, offset: 12 - KEPT } },
+    ]);
     const acknowledge = (offset: number, of = lineage) =>
       short.client.stream.acknowledge({ id: clientId, position: { lineage: of, offset } });
     expect(await acknowledge(10)).toEqual({ position: { lineage, offset: 10 } });

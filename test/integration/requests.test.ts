@@ -124,6 +124,16 @@ describe("time", () => {
     expect(h.world.log).toHaveLength(2);
   });
 
+  it("[E4] judges an idempotency key only where it matters", async () => {
+    for (const key of ["", "k".repeat(65)]) {
+      expect((await h.client.call("identity.get", { clientIds: [CLIENT] }, { key })).error).toBeUndefined();
+      expect((await h.client.call("identity.delete", { clientId: CLIENT }, { key })).error).toMatchObject({
+        reason: "BAD_PARAMS",
+        details: { path: "meta.key" },
+      });
+    }
+  });
+
   it("passes CANCEL on and still answers", async () => {
     let answer: ((answer: Answer) => void) | undefined;
     h.world.answer = () => new Promise((resolve) => (answer = resolve));

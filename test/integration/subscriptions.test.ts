@@ -94,6 +94,23 @@ describe("subscriptions", () => {
     expect((await h.world.telemetry.metrics()).body).toContain("aegis_streams_attached 1");
   });
 
+  it("[S4] [L6] keep no stream that was still being looked up when they were closed", async () => {
+    const subscription = await h.open();
+    const found = { resolve: (): void => undefined };
+    h.world.lookUps = new Promise((resolve) => (found.resolve = resolve));
+    const streams = Array.from({ length: 100 }, () => ({ ...GROUP, after: "start" }));
+    const adding = h.client.call("subscription.add", { subscription, streams });
+    await h.client.call("subscription.close", { subscription });
+    found.resolve();
+    expect((await adding).error).toMatchObject({ code: "NOT_FOUND", reason: "SUBSCRIPTION_NOT_FOUND" });
+    h.world.publish(GROUP, 3);
+    // Room for as many again: none of them counts any more.
+    const next = await h.open();
+    expect(await h.add(next, [GROUP])).toMatchObject([{ recovered: true }]);
+    expect((await h.world.telemetry.metrics()).body).toContain("aegis_streams_attached 1");
+    expect(h.client.of("event")).toEqual([]);
+  });
+
   it("[S5] send while both credits are above 0, and keep nothing in memory beyond", async () => {
     const subscription = await h.open(h.client, { messages: 3, bytes: 1_000_000 });
     const [group] = await h.add(subscription, [GROUP]);

@@ -44,6 +44,8 @@ export class TransportWorld implements Authenticator, StreamDirectory {
   readonly requests: Request[] = [];
   quotasNow: SessionQuotas = {};
   storeAway = false;
+  /** Look-ups of streams wait for it. */
+  lookUps: Promise<void> = Promise.resolve();
   answer: Dispatch = () => Promise.resolve({ kind: "done", result: {} });
   readonly telemetry: Telemetry;
   readonly delivery: Delivery;
@@ -124,23 +126,17 @@ export class TransportWorld implements Authenticator, StreamDirectory {
   }
 
   /** Every stream exists but the group `00`. */
-  resolve(
+  async resolve(
     applicationId: string,
     name: StreamName,
     after: Parameters<StreamDirectory["resolve"]>[2],
   ): ReturnType<StreamDirectory["resolve"]> {
     const actor = this.actorOf(applicationId, name);
-    if (actor.endsWith("/00")) return Promise.resolve({ kind: "refused", refusal: refuse("STREAM_NOT_FOUND") });
+    await this.lookUps;
+    if (actor.endsWith("/00")) return { kind: "refused", refusal: refuse("STREAM_NOT_FOUND") };
     const { lineage, last } = this.streams.log(actor);
     const wanted = after === "start" ? 0 : typeof after === "object" && "offset" in after ? after.offset : last;
-    return Promise.resolve({
-      kind: "ok",
-      actor,
-      from: wanted,
-      recovered: true,
-      position: { lineage, offset: wanted },
-      last,
-    });
+    return { kind: "ok", actor, from: wanted, recovered: true, position: { lineage, offset: wanted }, last };
   }
 
   acknowledge(_: string, clientId: string, position: StreamPosition): ReturnType<StreamDirectory["acknowledge"]> {

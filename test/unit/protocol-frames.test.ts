@@ -96,9 +96,6 @@ describe("frames", () => {
 
   test("[E2] a wrong meta is answered, not closed on", () => {
     for (const [meta, path] of [
-      [{ key: "" }, "meta.key"],
-      [{ key: "x".repeat(65) }, "meta.key"],
-      [{ key: 5 }, "meta.key"],
       [{ ttlMs: -1 }, "meta.ttlMs"],
       [{ trace: "x".repeat(257) }, "meta.trace"],
       [7, "meta"],
@@ -107,10 +104,28 @@ describe("frames", () => {
         { id: 1, meta: {}, fault: { reason: "BAD_PARAMS", details: { path } } },
       ]);
     }
+    for (const key of ["", "x".repeat(65), 5]) {
+      // Whether it matters depends on the method (E4).
+      expect(clientFrames(encode([0, 1, "m", {}, { key, ttlMs: 7 }]))).toMatchObject([
+        { id: 1, meta: { ttlMs: 7 }, keyFault: { reason: "BAD_PARAMS", details: { path: "meta.key" } } },
+      ]);
+    }
     expect(clientFrames(encode([0, 1, "m", {}, null]))).toEqual([
       { type: "request", id: 1, method: "m", params: {}, meta: {} },
     ]);
     expect(clientFrames(encode([0, 1, "m"]))).toMatchObject([{ type: "request", id: 1 }]);
+  });
+
+  test("[T2] numbers of 64 bits are taken where only their size matters, as what a number can hold", () => {
+    const endless = 2n ** 64n - 1n;
+    const most = Number.MAX_SAFE_INTEGER;
+    expect(clientFrames(encode([4, 1, [[1, endless]]]))).toEqual([
+      { type: "ack", subscription: 1, offsets: [{ stream: 1, offset: most }] },
+    ]);
+    expect(clientFrames(encode([5, 1, 2n ** 63n - 1n, endless]))).toEqual([
+      { type: "credit", subscription: 1, messages: most, bytes: most },
+    ]);
+    expect(clientFrames(encode([0, 1, "m", {}, { ttlMs: endless }]))).toMatchObject([{ meta: { ttlMs: most } }]);
   });
 
   test("[E2] bytes that are no frame are refused whole", () => {

@@ -120,7 +120,7 @@ describe("settings", () => {
       keyPackageLifetimeMaxMs: null,
     });
     expect(settingsChange.parse({ quotas: { identities: 5, sessions: null } })).toEqual({
-      quotas: { sessions: 1000, requestsPerSecond: 20_000, identities: 5, groups: null },
+      quotas: { sessions: null, requestsPerSecond: 20_000, identities: 5, groups: null },
     });
     expect(settingsChange.parse({})).toEqual({});
   });

@@ -56,12 +56,12 @@ const inboxRetention = map({
 
 const quotas = map(
   {
-    sessions: uint(1_000_000, 1).default(1000),
-    requestsPerSecond: uint(10_000_000, 1).default(20_000),
+    sessions: uint(1_000_000, 1).nullable().default(1000),
+    requestsPerSecond: uint(10_000_000, 1).nullable().default(20_000),
     identities: count.nullable().default(null),
     groups: count.nullable().default(null),
   },
-  { nilMeans: ["identities", "groups"] },
+  { nilMeans: ["sessions", "requestsPerSecond", "identities", "groups"] },
 ).meta({ title: "quotas" });
 
 const proposalType = map({ type: uint16, pathRequired: bool, external: bool }).meta({ title: "proposalType" });

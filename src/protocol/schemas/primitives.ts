@@ -58,6 +58,23 @@ export function uint(max: number = Number.MAX_SAFE_INTEGER, min = 0) {
     .meta({ title: `uint${bounds}` });
 }
 
+/**
+ * An unsigned 64-bit integer of which only the size matters: what a number can't hold exactly is more than is ever
+ * counted, and becomes the greatest that it can.
+ */
+export const magnitude = z
+  .union([z.number(), z.bigint()], { error: "expected an unsigned 64-bit integer" })
+  .transform((value, context): number => {
+    const isWhole = typeof value === "bigint" ? value <= UINT64_MAX : Number.isSafeInteger(value);
+    if (!isWhole || value < 0) {
+      context.addIssue({ code: "custom", message: "expected an unsigned 64-bit integer" });
+      return z.NEVER;
+    }
+    // Never the zero that has a sign.
+    return Math.min(Number(value), Number.MAX_SAFE_INTEGER) + 0;
+  })
+  .meta({ title: "uint" });
+
 /** UTF-8 text of `min` to `max` bytes. */
 export function text(min: number, max: number) {
   const message = `expected a string of ${min} to ${max} bytes`;
@@ -104,7 +121,7 @@ export const epoch = z
 export const count = uint().meta({ title: "uint" });
 export const uint16 = uint(0xffff).meta({ title: "uint16" });
 export const uint32 = uint(0xffffffff).meta({ title: "uint32" });
-export const offset = uint().meta({ title: "offset" });
+export const offset = magnitude.meta({ title: "offset" });
 export const time = uint().meta({ title: "time" });
 export const ciphersuite = uint(0xffff, 1).meta({ title: "ciphersuite" });
 

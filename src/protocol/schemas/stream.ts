@@ -6,6 +6,7 @@ import {
   errorRecord,
   groupId,
   list,
+  magnitude,
   map,
   nilIsAbsent,
   offset,
@@ -20,7 +21,6 @@ import {
 export const recoveryReason = z.enum(["TRIMMED", "LINEAGE_CHANGED"]).meta({ title: "recoveryReason" });
 export const resetReason = z.enum(["TRIMMED", "LINEAGE_CHANGED", "CLOSED"]).meta({ title: "resetReason" });
 
-const start = z.literal("start", "expected a position or start");
 const startOrNow = z.enum(["start", "now"], "expected a position, an epoch, start or now");
 
 /** Names one stream: a client's inbox by its uuid, or a group's log by its groupId. */
@@ -43,7 +43,7 @@ const streamToAdd = nilIsAbsent(
 export const streamEvent = z.tuple([offset, time, text(1, 64), z.unknown()]).meta({ title: "event" });
 
 export const subscriptionOpen = {
-  params: map({ messages: uint().default(256), bytes: uint().default(1_048_576) }),
+  params: map({ messages: magnitude.default(256), bytes: magnitude.default(1_048_576) }),
   result: map({ subscription: uint32 }),
 };
 export const subscriptionAdd = {
@@ -59,10 +59,14 @@ export const subscriptionClose = { params: map({ subscription: uint32 }), result
 export const streamRead = {
   params: nilIsAbsent(
     z.discriminatedUnion("kind", [
-      z.object({ ...inbox, after: z.union([position, start]).default("start"), limit: uint(1000, 1).default(100) }),
+      z.object({
+        ...inbox,
+        after: z.union([position, startOrNow]).default("start"),
+        limit: uint(1000, 1).default(100),
+      }),
       z.object({
         ...groupLog,
-        after: z.union([position, start, map({ epoch })]).default("start"),
+        after: z.union([position, startOrNow, map({ epoch })]).default("start"),
         limit: uint(1000, 1).default(100),
       }),
     ]),
