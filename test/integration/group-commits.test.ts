@@ -237,6 +237,7 @@ describe("what the application tells, ordering", () => {
       [{ welcomes: [welcome], added: [{ clientId: bob.clientId, keyPackageRef: randomBytes(32) }] }, "WELCOME_MISSING"],
       [{ welcomes: [otherSuite], added }, "WELCOME_CIPHERSUITE"],
       [{ welcomes: [message], added }, "MALFORMED"],
+      [{ welcomes: [new Uint8Array(0)], added }, "MALFORMED"],
     ];
     for (const [params, rule] of mismatches) {
       const error = await refusal(app.client.group.commit(founder.params(pending, params)));

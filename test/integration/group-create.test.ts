@@ -77,10 +77,12 @@ describe("group.create", () => {
     const flipped = Uint8Array.from(groupInfo);
     flipped[flipped.length - 1] = (flipped.at(-1) as number) ^ 1;
     const cases: [Partial<ParamsInput<"group.create">>, string, string][] = [
+      [{ groupInfo: new Uint8Array(0) }, "GROUP_INFO_INVALID", "MALFORMED"],
       [{ groupInfo: groupInfo.subarray(4) }, "GROUP_INFO_INVALID", "MALFORMED"],
       [{ groupInfo: Uint8Array.from([...groupInfo, 0]) }, "GROUP_INFO_INVALID", "MALFORMED"],
       [{ groupInfo: flipped }, "GROUP_INFO_INVALID", "GROUP_INFO_SIGNATURE"],
       [{ ratchetTree: other.ratchetTree() }, "TREE_INVALID", "TREE_HASH"],
+      [{ ratchetTree: new Uint8Array(0) }, "TREE_INVALID", "MALFORMED"],
       [{ ratchetTree: Uint8Array.of(1, 2) }, "TREE_INVALID", "MALFORMED"],
     ];
     for (const [change, reason, rule] of cases) {

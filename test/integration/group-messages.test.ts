@@ -76,6 +76,7 @@ describe("group.propose", () => {
     for (const [proposal, rule] of [
       [application, "CONTENT_TYPE"],
       [message, "MALFORMED"],
+      [new Uint8Array(0), "MALFORMED"],
       [elsewhere, "MESSAGE_GROUP"],
     ] as const) {
       const error = await refusal(app.client.group.propose({ groupId, proposal }));
@@ -193,6 +194,7 @@ describe("what comes with a commit", () => {
       [elsewhere, "MESSAGE_GROUP"],
       [application, "CONTENT_TYPE"],
       [Uint8Array.of(0, 1, 0, 1), "MALFORMED"],
+      [new Uint8Array(0), "MALFORMED"],
     ] as const) {
       const error = await refusal(app.client.group.commit({ groupId, commit }));
       expect(error).toMatchObject({ code: "INVALID_ARGUMENT", reason: "COMMIT_INVALID", details: { rule } });

@@ -44,6 +44,7 @@ describe("a client's record", () => {
   test("a credential that is none has its cause, in create and in validate; nothing is stored", async () => {
     const cases: [Uint8Array, string][] = [
       [Uint8Array.of(0, 2, 0), "type_unsupported"],
+      [new Uint8Array(0), "malformed"],
       [Uint8Array.of(0xff), "malformed"],
       [Uint8Array.from([...basicCredential("x"), 0]), "malformed"],
       [basicCredential(Uint8Array.of(0xc3, 0x28)), "handle_not_utf8"],

@@ -33,6 +33,7 @@ describe("[M1] each package is judged by itself", () => {
     const alice = await device();
     const [good] = (await keyPackages(alice.mls, 1)) as [Uint8Array];
     expect(await judged(alice, good.subarray(4))).toBe("MALFORMED");
+    expect(await judged(alice, new Uint8Array(0))).toBe("MALFORMED");
     expect(await judged(alice, Uint8Array.from([...good, 0]))).toBe("MALFORMED");
     const flipped = Uint8Array.from(good);
     flipped[flipped.length - 1] = (flipped.at(-1) as number) ^ 1;

@@ -130,9 +130,9 @@ export const uuid = z
   .regex(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, "expected a lower-case UUID")
   .meta({ title: "uuid" });
 export const bin = binary(0).meta({ title: "bin" });
-export const mls = binary(1).meta({ title: "mls" });
-export const credential = binary(1).meta({ title: "credential" });
-export const ratchetTree = binary(1).meta({ title: "ratchetTree" });
+export const mls = binary(0).meta({ title: "mls" });
+export const credential = binary(0).meta({ title: "credential" });
+export const ratchetTree = binary(0).meta({ title: "ratchetTree" });
 export const externalSender = binary(1).meta({ title: "externalSender" });
 export const groupId = binary(1, 255).meta({ title: "groupId" });
 export const keyPackageRef = binary(1, 64).meta({ title: "keyPackageRef" });
