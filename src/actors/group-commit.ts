@@ -49,6 +49,7 @@ export function create(context: GroupContext, command: CreateCommand & TurnFacts
       tracking,
       ciphersuite,
       epoch,
+      begun: 0,
       settings,
       members: memberCount,
       trees: kept.trees,
@@ -114,6 +115,7 @@ export function commit(context: GroupContext, command: SubmitCommitCommand & Tur
   return {
     context: {
       epoch,
+      begun: offset,
       members: membersAfter(context, command),
       window: ended.window,
       trees: kept.trees,

@@ -18,6 +18,8 @@ export interface GroupContext {
   readonly ciphersuite: number;
   /** Current MLS epoch, decimal: 64 bits do not fit a number. */
   readonly epoch: string;
+  /** Offset of the commit that began it; 0: the group's creation did. Not in what older machines stored. */
+  readonly begun?: number;
   readonly members: number;
   readonly settings: GroupSettings;
   readonly window: StreamWindow;

@@ -1,6 +1,6 @@
 // What the store knows of groups, for services: heads, members' clients, trees. Reads only (L3).
 import type { ActorAddress } from "../actors/actor-port.ts";
-import { epochMark, type GroupContext, type Sender } from "../actors/group-state.ts";
+import type { GroupContext } from "../actors/group-state.ts";
 import { TREE_SLICE_BYTES, treeSlicePart, type KeptTree } from "../actors/group-trees.ts";
 import type { HandleContext } from "../actors/handle-machine.ts";
 import type { IdentityContext } from "../actors/identity-machine.ts";
@@ -10,7 +10,7 @@ import type { PublicTree } from "../mls/tree/public-tree.ts";
 import { TreeHasher } from "../mls/tree/tree-hasher.ts";
 import type { Holder } from "../mls/whole-tree.ts";
 import { finishInSteps } from "../mls/work.ts";
-import { decode } from "../protocol/codec.ts";
+import { EpochBeginnings, type EpochBeginning } from "./epoch-beginnings.ts";
 import { GroupRoster, type GroupPlace } from "./group-roster.ts";
 import {
   groupActorId,
@@ -33,16 +33,6 @@ export interface GroupPosition {
   readonly offset: number;
 }
 
-/** The commit that began an epoch. */
-export interface EpochBeginning {
-  readonly offset: number;
-  /** Base64 SHA-256 of the commit. */
-  readonly digest: string;
-  readonly committer?: Sender;
-  /** Refs of the packages whose Welcome went back to the caller. */
-  readonly undelivered: readonly Uint8Array[];
-}
-
 /** Credentials, and whom the identity provider sees in each; undefined: nobody. */
 export interface Held {
   readonly count: number;
@@ -60,10 +50,12 @@ const HOLDERS_AT_ONCE = 64;
 export class GroupDirectory {
   readonly #ports: ServicePorts;
   readonly #trees = new Map<string, PublicTree>();
+  readonly #beginnings: EpochBeginnings;
   readonly roster: GroupRoster;
 
   constructor(ports: ServicePorts) {
     this.#ports = ports;
+    this.#beginnings = new EpochBeginnings(ports.store);
     this.roster = new GroupRoster(ports.store);
   }
 
@@ -86,11 +78,17 @@ export class GroupDirectory {
     return { lineage, offset: context.window.last };
   }
 
-  /** undefined: the epoch is ahead, or was begun too long ago, or by the group's creation. */
-  async beginning(applicationId: string, groupId: Uint8Array, epoch: bigint): Promise<EpochBeginning | undefined> {
+  /** undefined: the epoch was begun too long ago, or by the group's creation. */
+  beginning(applicationId: string, groupId: Uint8Array, epoch: bigint): Promise<EpochBeginning | undefined> {
     const { shard, actor } = placeOf(this.#ports.store, this.address(applicationId, groupId));
-    const [mark] = await this.#ports.store.readMarks(shard, actor, [epochMark(String(epoch))]);
-    return mark === undefined ? undefined : (decode(mark.bytes) as EpochBeginning);
+    return this.#beginnings.of(shard, actor, epoch);
+  }
+
+  /** The offset after which a member goes on that has followed the group into an epoch: the present one or an earlier. */
+  async offsetAfter(applicationId: string, { context }: GroupHead, epoch: bigint): Promise<number> {
+    if (String(epoch) === context.epoch && context.begun !== undefined) return context.begun;
+    const { shard, actor } = placeOf(this.#ports.store, { applicationId, kind: "group", id: context.id });
+    return this.#beginnings.offsetAfter(shard, actor, epoch);
   }
 
   /** The encoded tree's bytes [from, from + bytesMax). */

@@ -159,9 +159,10 @@ export class HandshakeService {
     digest: string,
     refusal: Refusal,
   ): Promise<Answer> {
+    const { position, epoch: present } = refusal.details as { position: { lineage: string }; epoch: bigint | number };
+    if (epoch >= present) return { kind: "refused", refusal };
     const beginning = await this.#groups.beginning(request.applicationId, params.groupId, epoch + 1n);
     if (beginning === undefined) return { kind: "refused", refusal };
-    const { position } = refusal.details as { position: { lineage: string } };
     if (beginning.digest === digest) {
       const { lineage } = position;
       const answer = { epoch: epoch + 1n, position: { lineage, offset: beginning.offset } };

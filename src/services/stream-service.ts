@@ -131,23 +131,14 @@ export class StreamService implements StreamDirectory {
     const group = await this.#groups.head(applicationId, name.id as Uint8Array);
     if (group === undefined) return refused("STREAM_NOT_FOUND");
     if (typeof after === "object" && "epoch" in after) {
-      return this.#afterEpoch(applicationId, name.id as Uint8Array, actor, bounds, group.context.epoch, after.epoch);
+      const { epoch } = group.context;
+      if (after.epoch > BigInt(epoch)) return refused("EPOCH_AHEAD", { details: { epoch: BigInt(epoch) } });
+      return begin(actor, bounds, {
+        lineage,
+        offset: await this.#groups.offsetAfter(applicationId, group, after.epoch),
+      });
     }
     return begin(actor, bounds, after ?? "now");
-  }
-
-  /** After the commit that began the epoch; the group's first epoch began before its log. */
-  async #afterEpoch(
-    applicationId: string,
-    groupId: Uint8Array,
-    actor: ActorKey,
-    bounds: Bounds,
-    currentEpoch: string,
-    epoch: bigint,
-  ): Promise<StreamResolution> {
-    if (epoch > BigInt(currentEpoch)) return refused("EPOCH_AHEAD", { details: { epoch: BigInt(currentEpoch) } });
-    const beginning = await this.#groups.beginning(applicationId, groupId, epoch);
-    return begin(actor, bounds, { lineage: bounds.lineage, offset: beginning?.offset ?? 0 });
   }
 }
 
