@@ -110,10 +110,12 @@ export class ApplicationService implements Authenticator {
 
   async delete(request: Request, { applicationId }: Params<"application.delete">): Promise<Answer> {
     const { ports, directory } = this.#options;
+    // Remembered where it outlives the application, apart from what others are remembered by there (E4).
+    const own = request.key === undefined ? request : { ...request, key: `delete ${applicationId} ${request.key}` };
     const outcome =
       (await this.#record(applicationId)) === undefined
-        ? await refusedUnlessRemembered(ports, request, REGISTRY, "APPLICATION_NOT_FOUND")
-        : await ask(ports, request, REGISTRY, { type: "unregister", applicationId }, true);
+        ? await refusedUnlessRemembered(ports, own, REGISTRY, "APPLICATION_NOT_FOUND")
+        : await ask(ports, own, REGISTRY, { type: "unregister", applicationId }, true);
     if (outcome.kind === "refused") return outcome;
     if (!(await settledInTime(outcome, request.deadline))) return refused("OUTCOME_UNKNOWN");
     directory.forget(applicationId);

@@ -185,6 +185,18 @@ describe("applications", () => {
     }
   });
 
+  test("[E4] a key of a delete is the application's own: it may serve for another, and for what was asked elsewhere", async () => {
+    const { operator } = world;
+    const [one, two] = [
+      await operator.application.create({ name: "one" }, { key: "same" }),
+      await operator.application.create({ name: "two" }, { key: "other" }),
+    ];
+    for (const { applicationId } of [one, two]) {
+      await operator.application.delete({ applicationId }, { key: "same" });
+      expect((await refusal(operator.application.get({ applicationId }))).reason).toBe("APPLICATION_NOT_FOUND");
+    }
+  });
+
   test("delete takes the keys, the sessions and everything in it", async () => {
     const { applicationId, token, client } = await world.application();
     await client.identity.create({ clientIdentity: basicCredential("gone") });
