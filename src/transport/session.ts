@@ -20,7 +20,12 @@ export interface SessionOptions extends Omit<TransportOptions, "certificate"> {
   takeRequest(nowMs: number): number;
   /** Called once, when the socket is gone or as good as gone. */
   ended(session: Session, code: number): void;
+  /** Called once, when the socket is gone. */
+  gone(session: Session): void;
 }
+
+/** A closed session's socket is cut after so long without the other side's close frame. */
+export const CLOSE_MS = 2000;
 
 export class Session {
   readonly id: string;
@@ -62,7 +67,10 @@ export class Session {
       },
     });
     socket.on("message", (data, isBinary) => this.#receive(data, isBinary));
-    socket.on("close", (code) => this.#end(code));
+    socket.on("close", (code) => {
+      this.#end(code);
+      options.gone(this);
+    });
     socket.on("error", (error) => this.#failed(error));
     this.#welcome();
   }
@@ -83,10 +91,12 @@ export class Session {
   close({ code, name }: CloseCode): void {
     if (this.#ended) return;
     // What a slow consumer has not taken it reads from the streams again.
-    if (code !== closeCodes.slowConsumer.code) this.#writer.flush();
+    const isSlow = code === closeCodes.slowConsumer.code;
+    if (!isSlow) this.#writer.flush();
     this.#end(code);
-    // The close frame waits behind what is queued; ws cuts the socket if it can't leave in time.
+    // The close frame waits behind what is queued; ws cuts the socket of a slow consumer if it can't leave in time.
     this.#socket.close(code, name);
+    if (!isSlow) setTimeout(() => this.#socket.terminate(), CLOSE_MS).unref();
   }
 
   terminate(): void {

@@ -14,12 +14,12 @@ import { listen } from "./admin-server.ts";
 import { ApplicationQuotas } from "./application-quotas.ts";
 import { bearerToken, KeyWatch } from "./authentication.ts";
 import { RateLimiter } from "./rate-limiter.ts";
-import { Session } from "./session.ts";
+import { CLOSE_MS, Session } from "./session.ts";
 import type { TransportOptions } from "./transport-options.ts";
 import { refuseUpgradeForm, upgradeRefusal, writeUpgradeRefusal, type UpgradeRefusal } from "./upgrade.ts";
 
-/** A closed session's socket is cut after so long without the other side's close frame. */
-const CLOSE_MS = 2000;
+/** A slow consumer reads why it was closed when it reads again, if that is soon. */
+const SLOW_CLOSE_MS = 15_000;
 const HEADERS_BYTES_MAX = 16_384;
 const PROGRESS_CHECK_MS = 500;
 const RETRY_AFTER_MS = 1000;
@@ -34,6 +34,8 @@ export class AegisServer {
   readonly #http: Server | TlsServer;
   readonly #sockets: WebSocketServer;
   readonly #sessions = new Set<Session>();
+  /** Closed, and not gone yet. */
+  readonly #lingering = new Set<Session>();
   readonly #quotas = new ApplicationQuotas();
   readonly #handshakes: RateLimiter;
   readonly #keys: KeyWatch;
@@ -61,7 +63,7 @@ export class AegisServer {
       // Text is refused whatever it says.
       skipUTF8Validation: true,
       // Known to ws 8.23, not yet to its types.
-      ...{ closeTimeout: CLOSE_MS },
+      ...{ closeTimeout: SLOW_CLOSE_MS },
       handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
     });
     this.#handshakes = new RateLimiter(limits.handshakesPerSecond, performance.now());
@@ -118,11 +120,15 @@ export class AegisServer {
     this.#options.certificate?.stop();
     this.#keys.stop();
     for (const session of [...this.#sessions]) session.close(closeCodes.restart);
+    // Upgraded sockets are not the HTTP server's to close.
+    const cut = setTimeout(() => {
+      for (const session of this.#lingering) session.terminate();
+    }, CLOSE_MS);
     await new Promise<void>((resolve) => {
-      // Upgraded sockets are not the HTTP server's to close; those that linger are cut by ws after CLOSE_MS.
       this.#http.close(() => resolve());
       this.#http.closeAllConnections();
     });
+    clearTimeout(cut);
   }
 
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
@@ -156,6 +162,7 @@ export class AegisServer {
         takeRequest: (nowMs) =>
           principal.kind === "application" ? this.#quotas.takeRequest(principal.applicationId, nowMs) : 0,
         ended: (ended, code) => this.#ended(ended, code),
+        gone: (gone) => this.#lingering.delete(gone),
       });
       opened.add(session);
       this.#sessions.add(session);
@@ -201,6 +208,7 @@ export class AegisServer {
 
   #ended(session: Session, code: number): void {
     if (!this.#sessions.delete(session)) return;
+    this.#lingering.add(session);
     const { principal } = session;
     if (principal.kind === "application") {
       this.#quotas.leave(principal.applicationId);

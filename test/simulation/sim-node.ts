@@ -193,6 +193,7 @@ export class SimNode {
       principal: principalOf(path),
       takeRequest: () => 0,
       ended: (ended) => this.#sessions.delete(ended),
+      gone: () => undefined,
     });
     this.#sessions.add(session);
   }
