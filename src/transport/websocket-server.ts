@@ -188,10 +188,10 @@ export class AegisServer {
     const retryAfterMs = this.#handshakes.take(performance.now());
     if (retryAfterMs > 0) return refused("RATE_LIMITED", { retryAfterMs });
     const token = bearerToken(request.headers);
-    if (token === undefined) return refused("KEY_UNKNOWN");
+    if (token === undefined) return denied("KEY_UNKNOWN");
     const authentication = await inTime(authenticator.authenticate(token), limits.handshakeTimeoutMs);
-    if (authentication.kind === "unknown") return refused("KEY_UNKNOWN");
-    if (authentication.kind === "forbidden") return refused("KEY_REVOKED");
+    if (authentication.kind === "unknown") return denied("KEY_UNKNOWN");
+    if (authentication.kind === "forbidden") return denied("KEY_REVOKED");
     const { principal } = authentication;
     if (principal.kind === "operator") return { ok: true, principal };
     const quotas = await inTime(authenticator.quotas(principal.applicationId), limits.handshakeTimeoutMs);
@@ -250,6 +250,11 @@ function httpServer({ certificate, limits }: TransportOptions): Server | TlsServ
   );
   certificate.watch((pem) => server.setSecureContext(pem));
   return server;
+}
+
+/** Nothing changes by waiting. */
+function denied(reason: Reason): Admission {
+  return { ok: false, ...upgradeRefusal(refuse(reason)) };
 }
 
 function refused(reason: Reason, extra: RefusalExtra = {}): Admission {

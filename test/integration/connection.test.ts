@@ -52,7 +52,8 @@ describe("the upgrade", () => {
       expect([authorization, refused.status]).toEqual([authorization, 401]);
       expect(refused.headers["www-authenticate"]).toContain("Bearer");
     }
-    expect((await refusedUpgrade(port, { token: TOKENS.revoked })).status).toBe(403);
+    const revoked = await refusedUpgrade(port, { token: TOKENS.revoked });
+    expect([revoked.status, revoked.body["retryable"], revoked.body["retryAfterMs"]]).toEqual([403, false, undefined]);
   });
 
   it("[C2] answers 429 with Retry-After beyond the handshake rate, and opens again after it", async () => {
