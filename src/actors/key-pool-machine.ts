@@ -7,9 +7,10 @@ import { countClaim, overRate } from "./claim-rate.ts";
 import type { Directory, Effect } from "./effects.ts";
 import { lowEffects, type LowTerms } from "./key-pool-low.ts";
 import {
+  dropEffects,
   EXPIRY_MARGIN_MS,
   firstUsable,
-  keyMark,
+  handedOutPart,
   labelFromHex,
   parsePackageName,
   usedMark,
@@ -92,25 +93,18 @@ function claimEffects(context: KeyPoolContext, event: Claim, choice: Choice): Ef
     },
     ...countClaim(event.directory, event.requester, event.now),
   ];
-  if (lastResort) {
-    const label = labelFromHex(labelHex);
-    effects.push(oweToClient(context, event, "keyPool.lastResortUsed", { ciphersuite, label }));
-    return effects;
-  }
-  effects.push({ type: "putMark", name: usedMark(refHex), expiresAt: notAfter });
-  return [...effects, ...lowEffects(context, event, event.directory, [queued.name])];
+  const used: Effect = { type: "putMark", name: usedMark(refHex), expiresAt: notAfter };
+  if (!lastResort) return [...effects, used, ...lowEffects(context, event, event.directory, [queued.name])];
+  // It goes out again and again; that it went out is written once.
+  const handedOut = handedOutPart(refHex);
+  if (!event.directory.has(handedOut))
+    effects.push(used, { type: "putPart", name: handedOut, bytes: new Uint8Array() });
+  const label = labelFromHex(labelHex);
+  return [...effects, oweToClient(context, event, "keyPool.lastResortUsed", { ciphersuite, label })];
 }
 
 function lowTerms({ low, target, inboxRetention }: LowTerms): LowTerms {
   return { low, target, inboxRetention };
-}
-
-/** Packages that go without having been handed out: their keys may come again. */
-function dropEffects(names: readonly string[]): Effect[] {
-  return names.flatMap((name): Effect[] => [
-    { type: "deletePart", name },
-    ...parsePackageName(name).keyHashes.map((hash): Effect => ({ type: "deleteMark", name: keyMark(hash) })),
-  ]);
 }
 
 function allNames(directory: Directory): readonly string[] {
@@ -177,19 +171,19 @@ const { createMachine } = setup({
     remove: enqueueActions(({ context, event, enqueue }) => {
       if (event.type !== "remove") return;
       const names = namedBy(event.directory, event.refs);
-      for (const effect of dropEffects(names)) enqueue.emit(effect);
+      for (const effect of dropEffects(event.directory, names)) enqueue.emit(effect);
       for (const effect of lowEffects(context, event, event.directory, names)) enqueue.emit(effect);
       enqueue.emit({ type: "reply", value: { removed: names.length } });
       enqueue.assign({ generation: context.generation + 1 });
     }),
     dropAll: enqueueActions(({ context, event, enqueue }) => {
-      for (const effect of dropEffects(allNames(event.directory))) enqueue.emit(effect);
+      for (const effect of dropEffects(event.directory, allNames(event.directory))) enqueue.emit(effect);
       const identityVersion = event.type === "changeIdentity" ? event.identityVersion : context.identityVersion;
       enqueue.assign({ generation: context.generation + 1, identityVersion });
     }),
     expire: enqueueActions(({ context, event, enqueue }) => {
       const names = expiredNames(event.directory, event.now);
-      for (const effect of dropEffects(names)) enqueue.emit(effect);
+      for (const effect of dropEffects(event.directory, names)) enqueue.emit(effect);
       if (names.length > 0 && context.low !== undefined) {
         const keyPackageRefs = names.map((name) => Buffer.from(parsePackageName(name).refHex, "hex"));
         enqueue.emit(oweToClient(context, context.low, "keyPool.expired", { keyPackageRefs }));

@@ -3,6 +3,8 @@ import type { rejections } from "../protocol/schemas/key-pool.ts";
 import type { Directory, Effect, TurnFacts } from "./effects.ts";
 import type { InboxRetention } from "./inbox.ts";
 import {
+  dropEffects,
+  handedOutPart,
   keyMark,
   labelFromHex,
   packageName,
@@ -110,11 +112,14 @@ class Publishing {
   offer(offered: OfferedPackage): void {
     const { refHex, ciphersuite, keyHashes, index } = offered;
     const standing = this.#byRef.get(refHex);
+    // Only as the last resort that it still is may a package that went out be sent again.
+    if (offered.used && (standing === undefined || index !== -1)) {
+      return this.#reject(index, "USED", "this package was handed out before");
+    }
     if (standing !== undefined) {
       this.#accepted.push(Buffer.from(refHex, "hex"));
       return;
     }
-    if (offered.used) return this.#reject(index, "USED", "this package was handed out before");
     const known = keyHashes.some((hash) => this.#newKeys.has(hash)) || (offered.keysKnown && !this.#freed(keyHashes));
     if (known) return this.#reject(index, "INIT_KEY", "a key of this package came with another package");
     const kind = index === -1 ? "last" : "once";
@@ -181,11 +186,9 @@ class Publishing {
     this.#names.delete(name);
     this.#queueOf(name).delete(name);
     this.#byRef.delete(refHex);
-    this.#effects.push({ type: "deletePart", name });
-    for (const hash of keyHashes) {
-      this.#freedKeys.add(hash);
-      this.#effects.push({ type: "deleteMark", name: keyMark(hash) });
-    }
+    this.#effects.push(...dropEffects(this.#event.directory, [name]));
+    if (this.#event.directory.has(handedOutPart(refHex))) return;
+    for (const hash of keyHashes) this.#freedKeys.add(hash);
   }
 
   /** Keys whose package this very publish threw out are new again. */

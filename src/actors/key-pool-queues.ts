@@ -1,6 +1,6 @@
 // The names under which a key pool keeps its packages: one name says suite, label, expiry and ref, so
-// that the directory of names alone decides what is handed out. Pure.
-import type { Directory } from "./effects.ts";
+// that the directory of names alone decides what is handed out and what is forgotten. Pure.
+import type { Directory, Effect } from "./effects.ts";
 
 /** One package as its name tells it. */
 export interface QueuedPackage {
@@ -59,6 +59,25 @@ export function labelToHex(label: string): string {
 
 export function labelFromHex(labelHex: string): string {
   return Buffer.from(labelHex, "hex").toString("utf8");
+}
+
+/** Part that says of a last resort, for as long as it stands, that it was handed out. */
+export function handedOutPart(refHex: string): string {
+  return `out/${refHex}`;
+}
+
+/** Packages go. The keys of those that were never handed out may come again. */
+export function dropEffects(directory: Directory, names: readonly string[]): Effect[] {
+  return names.flatMap((name): Effect[] => {
+    const { refHex, keyHashes } = parsePackageName(name);
+    const handedOut = handedOutPart(refHex);
+    return [
+      { type: "deletePart", name },
+      ...(directory.has(handedOut)
+        ? [{ type: "deletePart" as const, name: handedOut }]
+        : keyHashes.map((hash) => ({ type: "deleteMark" as const, name: keyMark(hash) }))),
+    ];
+  });
 }
 
 /** Mark of a package that was handed out. */

@@ -142,6 +142,30 @@ describe("[M1] each package is judged by itself", () => {
     expect(await judged(alice, two)).toBe("accepted");
   });
 
+  test.each(["displaced", "removed", "reset"] as const)(
+    "[G2] a last resort that was handed out and then %s never goes out as one-time: USED, its keys INIT_KEY",
+    async (gone) => {
+      const alice = await device();
+      const { clientId } = alice;
+      const [last, next, other] = (await keyPackages(alice.mls, 3)) as [Uint8Array, Uint8Array, Uint8Array];
+      await app.client.keyPool.publish({ clientId, keyPackages: [], lastResort: last });
+      const { claimed } = await app.client.keyPool.claim({ targets: [{ clientId }] });
+      expect(claimed).toMatchObject([{ lastResort: true }]);
+      expect(await judged(alice, last)).toBe("USED");
+      const again = await app.client.keyPool.publish({ clientId, keyPackages: [], lastResort: last });
+      expect(again).toMatchObject({ accepted: [claimed[0]?.keyPackageRef], rejected: [] });
+      if (gone === "displaced") await app.client.keyPool.publish({ clientId, keyPackages: [], lastResort: next });
+      if (gone === "removed") await app.client.keyPool.remove({ clientId, all: true });
+      const reset = gone === "reset";
+      const { rejected } = await app.client.keyPool.publish({ clientId, keyPackages: [last], reset });
+      expect(rejected).toMatchObject([{ index: 0, reason: "USED" }]);
+      const sameKey = await changedKeyPackage(alice.mls, other, (tbs) => {
+        return { ...tbs, initKey: keyPackageOf(last).initKey };
+      });
+      expect(await judged(alice, sameKey)).toBe("INIT_KEY");
+    },
+  );
+
   test("100 packages fit one publish, 101 are BAD_PARAMS, and an unknown client has no pool", async () => {
     const { clientId } = await device();
     const many = Array.from({ length: 101 }, () => Uint8Array.of(1));

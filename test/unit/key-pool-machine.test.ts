@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { KeyPoolCommand } from "../../src/actors/key-pool-machine.ts";
-import { EXPIRY_MARGIN_MS, keyMark, packageName, usedMark } from "../../src/actors/key-pool-queues.ts";
+import { EXPIRY_MARGIN_MS, handedOutPart, keyMark, packageName, usedMark } from "../../src/actors/key-pool-queues.ts";
 import { machineCatalogue } from "../../src/actors/machine-catalogue.ts";
 import type { OfferedPackage } from "../../src/actors/key-pool-publish.ts";
 import { claim, HOUR_MS, offered, publish, remove } from "../support/actor-commands.ts";
@@ -192,6 +192,8 @@ describeMachine<State, KeyPoolCommand["type"]>({
         { type: "takePart", name: nameOf("last", last), keep: true },
         handed(last, true),
         { type: "putPart" },
+        { type: "putMark", name: usedMark(last.refHex), expiresAt: last.notAfter },
+        { type: "putPart", name: handedOutPart(last.refHex) },
         event("keyPool.lastResortUsed", { ciphersuite: 1, label: "" }),
       ],
     },
