@@ -10,6 +10,10 @@ export function createBasicProvider(): IdentityProvider {
   return {
     supportedTypes: [CREDENTIAL.basic],
     validate: validateBasic,
+    holder: (credential) => {
+      const judged = validateBasic(credential);
+      return judged.valid ? { handle: judged.handle } : undefined;
+    },
     validSuccessor: (current, next) => {
       const before = validateBasic(current);
       const after = validateBasic(next);

@@ -12,11 +12,15 @@ export type IdentityCause =
   | "handle_missing"
   | "handle_not_utf8";
 
-export interface ValidIdentity {
-  readonly valid: true;
+/** Whom a credential names. */
+export interface NamedHolder {
   readonly handle: string;
   readonly account?: string;
   readonly domain?: string;
+}
+
+export interface ValidIdentity extends NamedHolder {
+  readonly valid: true;
   /** Unix milliseconds; absent where the credential does not expire. */
   readonly notAfterMs?: number;
 }
@@ -31,6 +35,8 @@ export interface IdentityProvider {
   /** Credential types, by code point, that this provider can accept. */
   readonly supportedTypes: readonly number[];
   validate(credential: Uint8Array, nowMs: number): ValidIdentity | InvalidIdentity;
+  /** Whom it names, accepted or not: to find what was made of it earlier, never to let anybody in. */
+  holder(credential: Uint8Array): NamedHolder | undefined;
   /** Whether `next` names the same holder as `current` (both valid on their own). */
   validSuccessor(current: Uint8Array, next: Uint8Array): boolean;
   equal(a: Uint8Array, b: Uint8Array): boolean;

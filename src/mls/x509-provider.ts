@@ -2,7 +2,7 @@
 // application's trust anchors. Synchronous and without a clock or the network, hence without revocation.
 import { createHash } from "node:crypto";
 import { decodeCredential, equalCredentials } from "./credential.ts";
-import type { IdentityCause, IdentityProvider } from "./identity-provider.ts";
+import type { IdentityCause, IdentityProvider, NamedHolder } from "./identity-provider.ts";
 import { CREDENTIAL } from "./registries.ts";
 import type { Ciphersuite } from "./suites.ts";
 import { isKeyOf, type CertificateKey } from "./x509/certificate-key.ts";
@@ -15,12 +15,10 @@ export type { SettingsFault, X509Settings } from "./x509/x509-settings.ts";
 
 /** What a credential is, whatever the time. */
 type ChainJudgment =
-  | { readonly kind: "invalid"; readonly cause: IdentityCause }
+  | { readonly kind: "invalid"; readonly cause: IdentityCause; readonly claimed?: NamedHolder }
   | {
       readonly kind: "holder";
-      readonly handle: string;
-      readonly account?: string;
-      readonly domain?: string;
+      readonly named: NamedHolder;
       /** When all certificates of the path are valid, both included. */
       readonly notBeforeMs: number;
       readonly notAfterMs: number;
@@ -47,6 +45,10 @@ export function createX509Provider(settings: X509Settings): IdentityProvider {
   return {
     supportedTypes: [CREDENTIAL.x509],
     validate: (credential, nowMs) => validAt(judge(credential), nowMs),
+    holder: (credential) => {
+      const judged = judge(credential);
+      return judged.kind === "holder" ? judged.named : judged.claimed;
+    },
     // The times of the two differ: what is asked is whether they name one holder.
     validSuccessor: (current, next) => isSameHolder(judge(current), judge(next)),
     equal: equalCredentials,
@@ -68,15 +70,18 @@ function judgeCredential(
   const chain = decoded.value.certificates.map(readCertificate);
   if (chain.length === 0 || chain.includes(undefined)) return { kind: "invalid", cause: "malformed" };
   const judged = findPath(chain as Certificate[], anchors);
-  if (judged.kind === "none") return { kind: "invalid", cause: judged.cause };
+  if (judged.kind === "none") {
+    const claimed = namesIn(chain as Certificate[], settings);
+    return { kind: "invalid", cause: judged.cause, ...(claimed.kind === "names" ? { claimed: claimed.holder } : {}) };
+  }
   const { certificates } = judged;
   const names = namesIn(certificates, settings);
   if (names.kind === "none") return { kind: "invalid", cause: names.cause };
   const { key } = certificates[0];
   if (key === undefined) throw new Error("a leaf without a key is no path");
   return {
-    ...names,
     kind: "holder",
+    named: names.holder,
     notBeforeMs: Math.max(...certificates.map(({ notBeforeMs }) => notBeforeMs)),
     notAfterMs: Math.min(...certificates.map(({ notAfterMs }) => notAfterMs)),
     key: { scheme: key.scheme, bytes: new Uint8Array(key.bytes) },
@@ -85,22 +90,16 @@ function judgeCredential(
 
 function validAt(judged: ChainJudgment, nowMs: number): ReturnType<IdentityProvider["validate"]> {
   if (judged.kind === "invalid") return { valid: false, cause: judged.cause };
-  const { handle, account, domain, notBeforeMs, notAfterMs } = judged;
+  const { named, notBeforeMs, notAfterMs } = judged;
   if (nowMs > notAfterMs) return { valid: false, cause: "expired" };
   if (nowMs < notBeforeMs) return { valid: false, cause: "not_yet_valid" };
-  return {
-    valid: true,
-    handle,
-    ...(account === undefined ? {} : { account }),
-    ...(domain === undefined ? {} : { domain }),
-    ...(notAfterMs >= ENDLESS_MS ? {} : { notAfterMs }),
-  };
+  return { valid: true, ...named, ...(notAfterMs >= ENDLESS_MS ? {} : { notAfterMs }) };
 }
 
 /** A handle holds its account, and is unique in its domain only. */
 function isSameHolder(a: ChainJudgment, b: ChainJudgment): boolean {
   if (a.kind === "invalid" || b.kind === "invalid") return false;
-  return a.handle === b.handle && a.domain === b.domain;
+  return a.named.handle === b.named.handle && a.named.domain === b.named.domain;
 }
 
 function remembering(judge: (credential: Uint8Array) => ChainJudgment): (credential: Uint8Array) => ChainJudgment {

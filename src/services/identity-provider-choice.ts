@@ -2,7 +2,7 @@
 // each set of settings and kept; the one used longest ago goes first.
 import { createHash } from "node:crypto";
 import { createBasicProvider } from "../mls/basic-provider.ts";
-import type { IdentityProvider } from "../mls/identity-provider.ts";
+import type { IdentityProvider, NamedHolder } from "../mls/identity-provider.ts";
 import { createX509Provider, x509SettingsFault } from "../mls/x509-provider.ts";
 import { badParams } from "../protocol/check-params.ts";
 import { encode } from "../protocol/codec.ts";
@@ -26,6 +26,11 @@ export class IdentityProviders {
   readonly #kept = new Map<string, IdentityProvider>();
   /** Settings are read anew now and then; while one reading of them lives, nothing is hashed. */
   readonly #known = new WeakMap<ProviderSettings, IdentityProvider>();
+
+  /** Whom a credential names, be it from a time before the settings: a basic one still says it without them. */
+  holder(settings: Settings, credential: Uint8Array): NamedHolder | undefined {
+    return this.of(settings).holder(credential) ?? this.#basic.holder(credential);
+  }
 
   /** @throws Error for settings with a `providerFault`, which are never stored */
   of({ identityProvider }: Settings): IdentityProvider {

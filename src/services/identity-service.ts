@@ -45,13 +45,14 @@ export class IdentityService {
 
   async create(request: ApplicationRequest, params: Params<"identity.create">): Promise<Answer> {
     const judged = this.#judge(request, params.clientIdentity);
-    if (judged.kind === "refused") return judged;
+    if (judged.kind === "refused") return this.#createdBefore(request, params.clientIdentity, judged);
     if (new Set(params.tags).size > TAGS_MAX) return refused("TAGS_LIMIT");
     if (await this.#quotaFull(request)) {
-      const handle = { applicationId: request.applicationId, kind: "handle" as const, id: judged.facts.handleId };
-      const details = { quota: "identities" };
-      const before = await refusedUnlessRemembered(this.#ports, request, handle, "QUOTA", { details });
-      if (before.kind === "refused") return before;
+      return this.#createdBefore(
+        request,
+        params.clientIdentity,
+        refused("QUOTA", { details: { quota: "identities" } }),
+      );
     }
     for (let attempt = 1; ; attempt += 1) {
       const outcome = await this.#createOnce(request, judged.facts, params.tags);
@@ -144,6 +145,20 @@ export class IdentityService {
     if (outcome.kind === "refused") return outcome;
     if (!(await settledInTime(outcome, request.deadline))) return refused("OUTCOME_UNKNOWN");
     return done({});
+  }
+
+  /** What an earlier create under this key came to, although it would be refused by now (E4). */
+  async #createdBefore(request: ApplicationRequest, credential: Uint8Array, otherwise: Refused): Promise<Answer> {
+    const { applicationId, settings } = request;
+    const { reason, details = {} } = otherwise.refusal;
+    const named = this.#ports.identityProviders.holder(settings, credential);
+    if (named === undefined) return otherwise;
+    const handle = { applicationId, kind: "handle" as const, id: handleActorId(named.handle, named.domain) };
+    const reserved = await refusedUnlessRemembered(this.#ports, request, handle, reason, { details });
+    if (reserved.kind === "refused") return reserved;
+    const client = this.#address(request, (reserved.value as { clientId: string }).clientId);
+    const created = await refusedUnlessRemembered(this.#ports, request, client, reason, { details });
+    return created.kind === "refused" ? created : this.#answerSettled(request, created);
   }
 
   /** Reserve the handle, make the client; the client's outbox then holds the handle and indexes the tags. */
@@ -242,9 +257,12 @@ export class IdentityService {
     { clientIdentity, handle, domain }: Params<"identity.resolve">,
   ): { readonly kind: "handle"; readonly handle: string; readonly domain: string | undefined } | Refused {
     if (clientIdentity === undefined) return { kind: "handle", handle: handle ?? "", domain };
+    // A client keeps an identity that would not be accepted any more.
+    const named = this.#ports.identityProviders.holder(request.settings, clientIdentity);
+    if (named !== undefined) return { kind: "handle", handle: named.handle, domain: named.domain };
     const judged = this.#judge(request, clientIdentity);
-    if (judged.kind === "refused") return judged;
-    return { kind: "handle", handle: judged.facts.handle, domain: judged.facts.domain };
+    if (judged.kind === "facts") throw new Error("an accepted credential names its holder");
+    return judged;
   }
 
   #succeeds({ settings }: ApplicationRequest, current: IdentityFacts, next: Uint8Array): boolean {

@@ -1,10 +1,11 @@
 // Handle, account and domain out of a path's common names (PROTOCOL §4, "x509"). Positions are counted from the leaf,
 // the trust anchor is the last, whether it was sent or not: what a client leaves out changes no name.
+import type { NamedHolder } from "../identity-provider.ts";
 import type { Certificate } from "./certificate.ts";
 import type { X509Settings } from "./x509-settings.ts";
 
 export type IdentityNames =
-  | { readonly kind: "names"; readonly handle: string; readonly account?: string; readonly domain?: string }
+  | { readonly kind: "names"; readonly holder: NamedHolder }
   | { readonly kind: "none"; readonly cause: "name_forbidden" | "handle_missing" | "handle_not_utf8" };
 
 type Name = { readonly kind: "name"; readonly name: string } | Extract<IdentityNames, { kind: "none" }>;
@@ -30,9 +31,11 @@ export function namesIn(path: readonly Certificate[], settings: X509Settings): I
   const joined = device.join(":");
   return {
     kind: "names",
-    handle: account === undefined ? joined : `${account.name}/${joined}`,
-    ...(account === undefined ? {} : { account: account.name }),
-    ...(domain === undefined ? {} : { domain: domain.name }),
+    holder: {
+      handle: account === undefined ? joined : `${account.name}/${joined}`,
+      ...(account === undefined ? {} : { account: account.name }),
+      ...(domain === undefined ? {} : { domain: domain.name }),
+    },
   };
 }
 

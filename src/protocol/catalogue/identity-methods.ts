@@ -26,7 +26,8 @@ export const identityMethods = {
     scope: "identity",
     mutates: false,
     reasons: ["HANDLE_NOT_FOUND", "IDENTITY_INVALID"],
-    summary: "Who holds an identity or handle now; else, with `current: false`, who held it last.",
+    summary:
+      "Who holds an identity or handle now; else, with `current: false`, who held it last. Whether the identity would be accepted now is not asked.",
   }),
   "identity.history": method(identity.identityHistory, {
     scope: "identity",
