@@ -28,7 +28,7 @@ export interface KeyPoolContext {
   readonly generation: number;
   /** When the soonest package stops being usable; 0: no timer is set. */
   readonly expiryAt: number;
-  /** What the expiry of packages is told by: the settings of the last publish or claim. */
+  /** What expiry and a change of identity are told by: the settings of the last publish or claim. */
   readonly low?: LowTerms;
 }
 
@@ -146,8 +146,9 @@ const { createMachine } = setup({
   actions: {
     publish: enqueueActions(({ context, event, enqueue }) => {
       if (event.type !== "publish") return;
-      const { effects, names } = publishEffects(context, event);
+      const { effects, names, gone, come } = publishEffects(context, event);
       for (const effect of effects) enqueue.emit(effect);
+      for (const effect of lowEffects(context, event, event.directory, gone, come)) enqueue.emit(effect);
       const expiryAt = soonestEnd(names);
       if (expiryAt !== 0 && expiryAt !== context.expiryAt) {
         enqueue.emit({ type: "setTimer", name: EXPIRY_TIMER, at: Math.max(expiryAt, event.now) });
@@ -177,7 +178,11 @@ const { createMachine } = setup({
       enqueue.assign({ generation: context.generation + 1 });
     }),
     dropAll: enqueueActions(({ context, event, enqueue }) => {
-      for (const effect of dropEffects(event.directory, allNames(event.directory))) enqueue.emit(effect);
+      const names = allNames(event.directory);
+      for (const effect of dropEffects(event.directory, names)) enqueue.emit(effect);
+      if (context.low !== undefined) {
+        for (const effect of lowEffects(context, context.low, event.directory, names)) enqueue.emit(effect);
+      }
       const identityVersion = event.type === "changeIdentity" ? event.identityVersion : context.identityVersion;
       enqueue.assign({ generation: context.generation + 1, identityVersion });
     }),

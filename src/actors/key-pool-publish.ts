@@ -53,6 +53,15 @@ interface PoolHead {
   readonly identityVersion: number;
 }
 
+export interface Published {
+  readonly effects: readonly Effect[];
+  /** Every package that stands now. */
+  readonly names: readonly string[];
+  /** What was thrown out and what was taken in; a package that a reset threw out and that came again is in both. */
+  readonly gone: readonly string[];
+  readonly come: readonly string[];
+}
+
 /** An event to the inbox of the pool's client, through the outbox. */
 export function oweToClient(
   pool: PoolAddress,
@@ -67,10 +76,7 @@ export function oweToClient(
   };
 }
 
-export function publishEffects(
-  pool: PoolHead,
-  event: PublishCommand & TurnFacts,
-): { readonly effects: readonly Effect[]; readonly names: readonly string[] } {
+export function publishEffects(pool: PoolHead, event: PublishCommand & TurnFacts): Published {
   const publishing = new Publishing(event);
   if (event.identityVersion > pool.identityVersion) publishing.dropAll();
   if (event.reset) publishing.reset();
@@ -83,6 +89,8 @@ class Publishing {
   readonly #effects: Effect[] = [];
   /** Names as they will stand after this publish. */
   readonly #names: Set<string>;
+  readonly #gone: string[] = [];
+  readonly #come: string[] = [];
   readonly #byRef = new Map<string, string>();
   readonly #queues = new Map<string, Set<string>>();
   readonly #freedKeys = new Set<string>();
@@ -135,14 +143,14 @@ class Publishing {
     this.#put(packageName(kind, { ...offered, labelHex: this.#event.labelHex }), offered);
   }
 
-  finish(): { effects: readonly Effect[]; names: readonly string[] } {
+  finish(): Published {
     const value = {
       accepted: this.#accepted,
       rejected: this.#rejected.sort((a, b) => a.index - b.index),
       available: this.#available(),
     };
     this.#effects.push({ type: "reply", value });
-    return { effects: this.#effects, names: [...this.#names] };
+    return { effects: this.#effects, names: [...this.#names], gone: this.#gone, come: this.#come };
   }
 
   /** Every queue of the label, the last resort not counted. */
@@ -171,6 +179,7 @@ class Publishing {
 
   #put(name: string, offered: OfferedPackage): void {
     this.#names.add(name);
+    this.#come.push(name);
     this.#queueOf(name).add(name);
     this.#byRef.set(offered.refHex, name);
     this.#accepted.push(Buffer.from(offered.refHex, "hex"));
@@ -184,6 +193,7 @@ class Publishing {
   #drop(name: string): void {
     const { refHex, keyHashes } = parsePackageName(name);
     this.#names.delete(name);
+    this.#gone.push(name);
     this.#queueOf(name).delete(name);
     this.#byRef.delete(refHex);
     this.#effects.push(...dropEffects(this.#event.directory, [name]));

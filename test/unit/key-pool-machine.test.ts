@@ -309,7 +309,11 @@ describeMachine<State, KeyPoolCommand["type"]>({
       in: "open",
       send: { type: "changeIdentity", identityVersion: 2 } as { type: string },
       first: [publish([first, last])],
-      emits: [...dropped("once", first), ...dropped("last", last)],
+      emits: [
+        ...dropped("once", first),
+        ...dropped("last", last),
+        event("keyPool.low", { ciphersuite: 1, label: "", available: 0, target: 100 }),
+      ],
       context: { identityVersion: 2, generation: 2 },
     },
     {
