@@ -8,6 +8,7 @@ import { readGroupInfo, type GroupInfo } from "../mls/group-info.ts";
 import { equalBytes } from "../mls/suites.ts";
 import type { Params } from "../protocol/methods.ts";
 import { broken, checkSignedBy } from "./group-checks.ts";
+import { CreationQuota } from "./creation-quota.ts";
 import { FirstMembers, type Beginning } from "./first-members.ts";
 import type { FullTracking } from "./full-tracking.ts";
 import type { GroupDirectory, GroupHead } from "./group-directory.ts";
@@ -40,6 +41,7 @@ export class GroupLifecycleService {
   readonly #infos: GroupInfoChecks;
   readonly #full: FullTracking;
   readonly #successors: Successors;
+  readonly #quota: CreationQuota;
   readonly #first: FirstMembers;
 
   constructor(
@@ -54,6 +56,7 @@ export class GroupLifecycleService {
     this.#infos = infos;
     this.#full = full;
     this.#successors = successors;
+    this.#quota = new CreationQuota(ports.store, GROUPS_LIST);
     this.#first = new FirstMembers(groups);
   }
 
@@ -70,6 +73,19 @@ export class GroupLifecycleService {
     if (info.groupId.length < 1 || info.groupId.length > 255) {
       return broken("GROUP_INFO_INVALID", "GROUP_ID", "PROTOCOL 4", "a group id has 1 to 255 bytes");
     }
+    const made = await this.#quota.within(request.applicationId, settings.quotas.groups, () =>
+      this.#createIndexed(request, params, checked),
+    );
+    const full = refused("QUOTA", { details: { quota: "groups" } });
+    const outcome = made ?? (await this.#unlessRemembered(request, info.groupId, full));
+    return outcome.kind === "refused" ? outcome : created(outcome, info);
+  }
+
+  async #createIndexed(
+    request: ApplicationRequest,
+    params: Params<"group.create">,
+    checked: CheckedGroupInfo,
+  ): Promise<Applied | Refused> {
     for (let attempt = 1; ; attempt += 1) {
       const outcome = await this.#createOnce(request, params, checked);
       if (outcome.kind === "refused") {
@@ -77,8 +93,8 @@ export class GroupLifecycleService {
         return outcome;
       }
       // The quota counts what stands in the index, so the next create must find this one there.
-      if (settings.quotas.groups !== null) await settledInTime(outcome, request.deadline);
-      return created(outcome, info);
+      if (request.settings.quotas.groups !== null) await settledInTime(outcome, request.deadline);
+      return outcome;
     }
   }
 
@@ -166,13 +182,9 @@ export class GroupLifecycleService {
   ): Promise<Admitted | Refused> {
     const first = await this.#first.find(request, as, checked, tracking);
     if (first.kind === "refused") return first;
-    const { settings, applicationId } = request;
+    const { settings } = request;
     const memberCount = checked.tree?.stored.members ?? first.count;
     if (memberCount > settings.groupMembersMax) return refused("MEMBERS_LIMIT");
-    const { groups } = settings.quotas;
-    if (groups !== null && (await this.#ports.store.countTag(applicationId, GROUPS_LIST)) >= groups) {
-      return refused("QUOTA", { details: { quota: "groups" } });
-    }
     const successor = await this.#successors.admit(request, checked.info, first.founder);
     if (successor.kind === "refused") return successor;
     return { ...first, memberCount, reservations: successor.reservations };

@@ -155,4 +155,19 @@ describe("group.create", () => {
     await small.client.group.delete({ groupId: group.groupId });
     expect(await small.client.group.create(more)).toMatchObject({ epoch: 0n });
   });
+
+  test("a quota of groups holds for 6 creates at once: as many as there is room for are made", async () => {
+    const small = await world.application({ quotas: { groups: 2 } });
+    const alice = await device(small);
+    const create = async () => {
+      const group = await alice.mls.createGroup(freshId());
+      const groupInfo = await group.groupInfo();
+      return () => small.client.group.create({ groupInfo, tracking: "ordering", as: alice.clientId });
+    };
+    const ready = await Promise.all(Array.from({ length: 6 }, create));
+    const outcomes = await Promise.allSettled(ready.map((send) => send()));
+    const lost = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason as object] : []));
+    expect(lost).toHaveLength(4);
+    for (const error of lost) expect(error).toMatchObject({ reason: "QUOTA", details: { quota: "groups" } });
+  });
 });

@@ -245,4 +245,15 @@ describe("retries and quotas", () => {
     await small.client.identity.delete({ clientId: first.clientId });
     expect((await make("c", "c")).handle).toBe("c");
   });
+
+  test("a quota of identities holds for 12 creates at once: as many as there is room for are made", async () => {
+    const small = await world.application({ quotas: { identities: 3 } });
+    const creates = Array.from({ length: 12 }, (_, n) =>
+      small.client.identity.create({ clientIdentity: basicCredential(`crowd-${String(n)}`) }),
+    );
+    const outcomes = await Promise.allSettled(creates);
+    const lost = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason as object] : []));
+    expect(lost).toHaveLength(9);
+    for (const error of lost) expect(error).toMatchObject({ reason: "QUOTA", details: { quota: "identities" } });
+  });
 });

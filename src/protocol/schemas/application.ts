@@ -149,7 +149,8 @@ export const settingMeanings = {
   groupMembersMax: "members a group can have",
   groupRetention: "the limit that is reached first trims the group's log",
   inboxRetention: "the limit that is reached first trims an inbox",
-  quotas: "of the application; nil: none",
+  quotas:
+    "of the application; nil: none. `identities` and `groups` hold on each node; while several nodes create at once, and after creates of unknown outcome, they may be passed by as many as were under way",
 } as const satisfies Record<keyof typeof fields, string>;
 
 const newKey = map({ keyId, secret: text(1, 512) });
