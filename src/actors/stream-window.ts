@@ -56,11 +56,22 @@ export function retained(window: StreamWindow, now: number, retention: Retention
     const endTime = next?.[1] ?? oldest[1];
     const over = events > retention.events || bytes > retention.bytes || endTime <= now - retention.ms;
     if (!over || end > keepFrom) break;
+    const excess = endTime <= now - retention.ms ? oldest[2] : excessIn(oldest, events, bytes, retention);
+    if (excess < oldest[2]) return dropBefore({ last: window.last, segments }, oldest[0] + excess);
     events -= oldest[2];
     bytes -= oldest[3];
     segments.shift();
   }
   return segments.length === window.segments.length ? window : { last: window.last, segments };
+}
+
+/** How much of the oldest segment goes: all of it, unless it is larger than segments are under this retention. */
+function excessIn([, , held, size]: Segment, events: number, bytes: number, retention: Retention): number {
+  const isSmall =
+    held <= Math.ceil(retention.events / SEGMENTS_PER_LIMIT) && size <= Math.ceil(retention.bytes / SEGMENTS_PER_LIMIT);
+  if (isSmall) return held;
+  const share = Math.ceil((Math.max(bytes - retention.bytes, 0) * held) / Math.max(size, 1));
+  return Math.min(held, Math.max(events - retention.events, share));
 }
 
 /** Drops everything below `before` (an acknowledgement); the bytes of a cut segment are estimated by share. */

@@ -45,18 +45,17 @@ export class HandshakeService {
 
   async commit(request: ApplicationRequest, params: CommitParams): Promise<Answer> {
     const head = await this.#groups.head(request.applicationId, params.groupId);
-    if (head === undefined) return refused("GROUP_NOT_FOUND");
+    if (head === undefined) return this.#refusedCommit(request, params, refused("GROUP_NOT_FOUND"));
     const message = handshakeFor(head, params.groupId, params.commit, "commit", "COMMIT_INVALID");
-    if (message.kind === "refused") return message;
+    if (message.kind === "refused") return this.#refusedCommit(request, params, message);
     const { epoch } = message.value;
     const digest = createHash("sha256").update(params.commit).digest("base64");
-    if (String(epoch) !== head.context.epoch)
-      return this.#conflict(request, params, epoch, digest, await this.#conflictWith(request, head));
+    if (String(epoch) !== head.context.epoch) return this.#otherEpoch(request, params, epoch, digest, head);
     const judged = await this.#tracking(head).commit(request, params, head, message.value);
-    if (judged.kind === "refused") return judged;
+    if (judged.kind === "refused") return this.#refusedCommit(request, params, judged);
     const { reinit } = judged.command.full ?? {};
     const unreserved = reinit && (await this.#successors.reserve(request, head.context, reinit));
-    if (unreserved !== undefined) return unreserved;
+    if (unreserved !== undefined) return this.#refusedCommit(request, params, unreserved);
     const command = {
       type: "submitCommit",
       epoch: head.context.epoch,
@@ -142,13 +141,29 @@ export class HandshakeService {
 
   #committed(outcome: Applied, judged: JudgedCommit): Answer {
     if (!outcome.repeated) judged.accepted();
-    const { epoch, offset } = outcome.value as { epoch: bigint | number; offset: number };
     const { undelivered } = judged;
-    return done({
-      epoch,
-      position: { lineage: outcome.lineage, offset },
-      ...(undelivered.length === 0 ? {} : { undelivered }),
-    });
+    return done({ ...begunBy(outcome), ...(undelivered.length === 0 ? {} : { undelivered }) });
+  }
+
+  /** What the group was not asked: its key may say what came of the very same request before (E4). */
+  async #refusedCommit(request: ApplicationRequest, { groupId }: CommitParams, refused: Refused): Promise<Answer> {
+    const outcome = await this.#askUnlessRefused(request, groupId, refused);
+    return outcome.kind === "refused" ? outcome : done(begunBy(outcome));
+  }
+
+  async #otherEpoch(
+    request: ApplicationRequest,
+    params: CommitParams,
+    epoch: bigint,
+    digest: string,
+    head: GroupHead,
+  ): Promise<Answer> {
+    const refusal = await this.#conflictWith(request, head);
+    const outcome = await this.#askUnlessRefused(request, params.groupId, { kind: "refused", refusal });
+    if (outcome.kind === "refused" && outcome.refusal.reason !== "EPOCH_CONFLICT") return outcome;
+    const answer = await this.#conflict(request, params, epoch, digest, refusal);
+    // The group's log may have forgotten a commit that the key still remembers.
+    return answer.kind === "refused" && outcome.kind === "applied" ? done(begunBy(outcome)) : answer;
   }
 
   /** A commit for another epoch: the very one that began the next epoch answers as the first time (G3). */
@@ -186,6 +201,12 @@ export class HandshakeService {
     const undelivered = wholeWelcomes(welcomes, addressed);
     return undelivered.kind === "refused" || addressed.length === 0 ? {} : { undelivered: undelivered.welcomes };
   }
+}
+
+/** The epoch that a commit began, and where. */
+function begunBy({ value, lineage }: Applied): { readonly epoch: bigint | number; readonly position: object } {
+  const { epoch, offset } = value as { epoch: bigint | number; offset: number };
+  return { epoch, position: { lineage, offset } };
 }
 
 type Read = { readonly kind: "message"; readonly value: GroupMessage } | Refused;

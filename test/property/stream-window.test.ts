@@ -75,6 +75,22 @@ function isOver(
   );
 }
 
+it("[S7] a limit that is narrowed later takes no more than it would have taken from the beginning", () => {
+  const wide = { ms: 1_000_000, events: 100_000, bytes: 1_000_000 };
+  const property = fc.property(fc.integer({ min: 1, max: 400 }), limits, (count, narrow) => {
+    let window: StreamWindow = EMPTY_WINDOW;
+    for (let n = 0; n < count; n += 1) window = appended(window, 1000, 10, wide);
+    const retention = { ...narrow, ms: wide.ms };
+    window = appended(window, 1000, 10, retention);
+    const kept = window.last + 1 - firstKept(retained(window, 1000, retention, window.last));
+    // All have one size; the newest stays whatever the limits say.
+    const within = Math.max(1, Math.min(count + 1, retention.events, Math.floor(retention.bytes / 10)));
+    expect(kept).toBeLessThanOrEqual(within + Math.ceil(within / 32) + 1);
+    expect(kept).toBeGreaterThanOrEqual(within - Math.ceil(within / 32) - 1);
+  });
+  fc.assert(property, { seed: seedOf("narrowed window") });
+});
+
 it("an empty window begins where the last event ended", () => {
   expect(firstKept(EMPTY_WINDOW)).toBe(1);
   const one = appended(EMPTY_WINDOW, 1, 1, { ms: 10, events: 10, bytes: 10 });
