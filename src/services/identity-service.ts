@@ -9,7 +9,7 @@ import { refuse } from "../protocol/errors.ts";
 import { decode } from "../protocol/codec.ts";
 import type { Params } from "../protocol/methods.ts";
 import { CreationQuota } from "./creation-quota.ts";
-import type { Answer } from "./request-port.ts";
+import type { Answer, Request } from "./request-port.ts";
 import {
   ask,
   begun,
@@ -155,7 +155,7 @@ export class IdentityService {
     const reserved = await refusedUnlessRemembered(this.#ports, request, handle, reason, { details });
     if (reserved.kind === "refused") return reserved;
     const client = this.#address(request, (reserved.value as { clientId: string }).clientId);
-    const created = await refusedUnlessRemembered(this.#ports, request, client, reason, { details });
+    const created = await refusedUnlessRemembered(this.#ports, creationOf(request), client, reason, { details });
     return created.kind === "refused" ? created : this.#answerSettled(request, created);
   }
 
@@ -179,7 +179,7 @@ export class IdentityService {
     const { clientId, reservation } = reserved.value as typeof proposed;
     const client = this.#address(request, clientId);
     const creation = { type: "create", reservation, identity, tags, retention: request.settings.inboxRetention };
-    const created = await ask(this.#ports, begun(request), client, creation, true);
+    const created = await ask(this.#ports, creationOf(begun(request)), client, creation, true);
     if (created.kind === "refused") await this.#giveBack(request, clientId, reservation, identity.handleId, created);
     return created;
   }
@@ -289,6 +289,14 @@ export class IdentityService {
     const records = await readRecords<IdentityContext>(this.#ports.store, addresses);
     return records.map((record) => (record?.state === "active" ? record : undefined));
   }
+}
+
+/**
+ * A create's step at the client. Its key is none that callers can name (theirs begin with `s:` or `b:`): the create's
+ * own is free for what they ask of the client itself (E4).
+ */
+function creationOf<R extends Request>(request: R): R {
+  return request.key === undefined ? request : { ...request, key: `create/${request.key}` };
 }
 
 function isSame(current: IdentityFacts, credential: Uint8Array): boolean {

@@ -214,6 +214,19 @@ describe("retries and quotas", () => {
     expect((await wire.call("identity.update", change, { key: "u" })).result).toEqual(updated.result);
   });
 
+  test("[E4] a create's key is the handle's: the same key serves for the client's update and delete", async () => {
+    const wire = await world.wire(app.token);
+    const creation = { clientIdentity: basicCredential(fresh()) };
+    const created = await wire.call("identity.create", creation, { key: "one" });
+    const { clientId } = created.result as { clientId: string };
+    const updated = await wire.call("identity.update", { clientId, tags: { set: ["t"] } }, { key: "one" });
+    expect(updated.error).toBeUndefined();
+    expect((await wire.call("identity.create", creation, { key: "one" })).result).toEqual(created.result);
+    const other = await create(fresh());
+    const deleted = await wire.call("identity.delete", { clientId: other.clientId }, { key: "one" });
+    expect(deleted.result).toEqual({});
+  });
+
   test("[E4] 20 at once under one key make one client and get one answer", async () => {
     const clientIdentity = basicCredential(fresh());
     const calls = Array.from({ length: 20 }, () => app.client.identity.create({ clientIdentity }, { key: "same" }));
