@@ -6,9 +6,9 @@ import { CLIENTS_LIST } from "../actors/tag-names.ts";
 import type { HandleContext } from "../actors/handle-machine.ts";
 import type { IdentityProvider, ValidIdentity } from "../mls/identity-provider.ts";
 import { refuse } from "../protocol/errors.ts";
-import { decode } from "../protocol/codec.ts";
 import type { Params } from "../protocol/methods.ts";
 import { CreationQuota } from "./creation-quota.ts";
+import { pastIdentities } from "./identity-history.ts";
 import type { Answer, Request } from "./request-port.ts";
 import {
   ask,
@@ -16,7 +16,6 @@ import {
   done,
   handleActorId,
   makeCursor,
-  placeOf,
   readCursor,
   readRecord,
   readRecords,
@@ -31,7 +30,6 @@ import type { TagDirectory } from "./tag-directory.ts";
 
 /** Turns lost to somebody else's change before the caller is told to try again. */
 const ATTEMPTS = 5;
-const HISTORY_MAX = 1000;
 
 type Chain = Promise<Applied | Refused>;
 
@@ -108,11 +106,7 @@ export class IdentityService {
     const [record] = await this.#records(request, [clientId]);
     if (record === undefined) return refused("CLIENT_NOT_FOUND");
     const { identity, identitySince } = record.context;
-    const { shard, actor } = placeOf(this.#ports.store, this.#address(request, clientId));
-    const parts = await this.#ports.store.listParts(shard, actor, { prefix: "history/", limit: HISTORY_MAX });
-    const past = parts.map(
-      ({ bytes }) => decode(bytes) as { credential: string; handle: string; from: number; until: number },
-    );
+    const past = await pastIdentities(this.#ports.store, this.#address(request, clientId));
     const identities = [
       ...past.filter(({ until }) => until <= identitySince),
       { credential: identity?.credential ?? "", handle: identity?.handle, from: identitySince },

@@ -114,6 +114,17 @@ describe("a client's record", () => {
     await strict.client.identity.create({ clientIdentity: basicCredential("two") });
   });
 
+  test("history tells every identity that a client has had, however many", { timeout: 60_000 }, async () => {
+    const names = [fresh("even"), fresh("odd")] as const;
+    const { clientId } = await create(names[0]);
+    for (let n = 1; n <= 1002; n += 1) {
+      await app.client.identity.update({ clientId, clientIdentity: basicCredential(names[n % 2 === 0 ? 0 : 1]) });
+    }
+    const { identities } = await app.client.identity.history({ clientId });
+    expect(identities).toHaveLength(1003);
+    for (const [n, { until }] of identities.entries()) expect(until).toBe(identities[n + 1]?.from);
+  });
+
   test("delete takes the record, the tags and the inbox; the id is never used again", async () => {
     const handle = fresh();
     const tag = fresh("tag");
