@@ -65,7 +65,7 @@ export const SERVER_SETTINGS = {
     },
   ),
   store: {
-    doc: "Where everything is kept: a folder (embedded, one node), a Redis server (`redis[s]://[USER[:PASSWORD]@]HOST[:PORT][/DB]`), the primary that Sentinel knows by a name (`redis[s]+sentinel://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]…]/NAME[/DB]`: the sentinels, the credentials those of Redis), or a Redis Cluster (`redis[s]+cluster://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]…]`: some of its servers).",
+    doc: "Where everything is kept: a folder (`lmdb:PATH`: embedded, one node), a Redis server (`redis[s]://[USER[:PASSWORD]@]HOST[:PORT][/DB]`), the primary that Sentinel knows by a name (`redis[s]+sentinel://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]…]/NAME[/DB]`: the sentinels, the credentials those of Redis), or a Redis Cluster (`redis[s]+cluster://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]…]`: some of its servers).",
     unit: "",
     range: STORE_FORMS,
     fallback: { kind: "lmdb", path: "./data" },
