@@ -34,7 +34,7 @@ export const fieldMeanings: Readonly<Record<string, string>> = {
   none: "the client has none of these tags",
   handle: "the name under which the identity is unique in the application",
   account: "the account to which the handle belongs, where the provider knows accounts",
-  domain: "the domain in which the handle is unique, where the provider knows domains",
+  domain: "the domain in which the handle is unique: needed with a handle where the provider knows domains",
   version: "rises by one with each change of the client",
   current: "false: the identity is no longer held; `clientId` is who held it last",
   identities: "the oldest first; `until` is absent for the present one",

@@ -5,6 +5,7 @@ import { clientRecord, TAGS_MAX, type IdentityContext, type IdentityFacts } from
 import { CLIENTS_LIST } from "../actors/tag-names.ts";
 import type { HandleContext } from "../actors/handle-machine.ts";
 import type { IdentityProvider, ValidIdentity } from "../mls/identity-provider.ts";
+import { badParams } from "../protocol/check-params.ts";
 import { refuse } from "../protocol/errors.ts";
 import type { Params } from "../protocol/methods.ts";
 import { CreationQuota } from "./creation-quota.ts";
@@ -94,7 +95,7 @@ export class IdentityService {
     // Who only reserves the handle does not hold it, and may never.
     const holds = now?.state === "active" && now.context.identity?.handleId === id;
     const known = holds ? now : last;
-    if (known === undefined) return refused("HANDLE_NOT_FOUND");
+    if (known === undefined) return isAmbiguous(request, params) ? domainMissing() : refused("HANDLE_NOT_FOUND");
     const { context } = known;
     const sameCredential =
       params.clientIdentity === undefined ||
@@ -307,4 +308,14 @@ function factsOf(credential: Uint8Array, verdict: ValidIdentity): IdentityFacts 
     ...(domain === undefined ? {} : { domain }),
     ...(notAfterMs === undefined ? {} : { notAfter: notAfterMs }),
   };
+}
+
+/** A handle alone names nobody where each domain has its own. */
+function isAmbiguous({ settings }: ApplicationRequest, { handle, domain }: Params<"identity.resolve">): boolean {
+  const { identityProvider: provider } = settings;
+  return handle !== undefined && domain === undefined && provider.type === "x509" && provider.supportsDomains;
+}
+
+function domainMissing(): Refused {
+  return { kind: "refused", refusal: badParams("domain", "expected the domain in which the handle is unique") };
 }

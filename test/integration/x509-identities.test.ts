@@ -90,6 +90,9 @@ describe("identities", () => {
     expect(other).toMatchObject({ handle: "alice/phone", account: "alice", domain: "example.net" });
     const found = await app.client.identity.resolve({ handle: "alice/phone", domain: "example.net" });
     expect(found.clientId).toBe(other.clientId);
+    // Two hold it: to say that nobody does would be wrong.
+    const ambiguous = await refusal(app.client.identity.resolve({ handle: "alice/phone" }));
+    expect(ambiguous).toMatchObject({ reason: "BAD_PARAMS", details: { path: "domain" } });
   });
 
   test("are refused with their cause, and nothing is stored", async () => {
