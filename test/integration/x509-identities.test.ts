@@ -76,7 +76,7 @@ describe("identities", () => {
     const held = { clientId, version: 1, current: true };
     expect(await app.client.identity.resolve({ clientIdentity })).toEqual(held);
     expect(await app.client.identity.resolve({ handle: "alice/phone", domain: "example.org" })).toEqual(held);
-    expect((await refusal(app.client.identity.resolve({ handle: "alice/phone" }))).reason).toBe("HANDLE_NOT_FOUND");
+    expect((await refusal(app.client.identity.resolve({ handle: "alice/phone" }))).reason).toBe("BAD_PARAMS");
     const both = await refusal(app.client.identity.resolve({ clientIdentity, domain: "example.org" }));
     expect(both.reason).toBe("BAD_PARAMS");
     // A handle is unique in its domain: there it is taken, elsewhere it is free.
