@@ -8,7 +8,7 @@ import { openRedisStore, type RedisStoreOptions } from "../../src/store/redis/re
 import { type Store, StoreRefused, StoreUnavailable } from "../../src/store/store.ts";
 import type { StoreEvent } from "../../src/store/store-event.ts";
 import { bytes, entry, Owner, text } from "../contract/store-case.ts";
-import { freePort, quietPort } from "../support/free-port.ts";
+import { freePort } from "../support/free-port.ts";
 import { RedisClusterDeployment, type RedisClusterOptions } from "../support/redis-cluster.ts";
 import { redisCommand, startRedis } from "../support/redis-server.ts";
 import { selfSigned } from "../support/self-signed.ts";
@@ -196,7 +196,7 @@ test("[F18] [G3] [G10] another deployment, a wrong password, a weaker setting ar
 });
 
 test("[G9] rediss+cluster:// speaks TLS with every server", async () => {
-  const redis = await startRedis({ busPort: await quietPort() });
+  const redis = await startRedis({ busPort: await freePort() });
   cleanups.push(() => redis.stop());
   const { pem, settings } = await selfSigned(redis.dir);
   const port = await freePort();

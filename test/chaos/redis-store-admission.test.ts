@@ -6,7 +6,7 @@ import { openRedisStore, type RedisStoreOptions } from "../../src/store/redis/re
 import { type Store, StoreRefused, StoreUnavailable } from "../../src/store/store.ts";
 import type { StoreEvent } from "../../src/store/store-event.ts";
 import { bytes, Owner } from "../contract/store-case.ts";
-import { freePort, quietPort } from "../support/free-port.ts";
+import { freePort } from "../support/free-port.ts";
 import { redisCommand, type RedisServer, type RedisServerOptions, startRedis } from "../support/redis-server.ts";
 import { selfSigned } from "../support/self-signed.ts";
 
@@ -149,7 +149,7 @@ test("[G9] rediss:// speaks TLS and knows its server by the authority given", as
 });
 
 test("a Redis in cluster mode wants the URL of a cluster, and any other does not", async () => {
-  const cluster = await redisFor({ busPort: await quietPort() });
+  const cluster = await redisFor({ busPort: await freePort() });
   await expect(open(cluster.url)).rejects.toThrow("it runs in cluster mode: name it with redis+cluster://");
   const single = await redisFor();
   await expect(open(`redis+cluster://127.0.0.1:${single.port}`)).rejects.toThrow(

@@ -1,35 +1,25 @@
-// A TCP port on loopback that was free a moment ago. Another process may still take it first.
+// A TCP port on loopback that was free a moment ago: below those that outgoing connections are given, so that none of
+// them takes it meanwhile, nor while its server is down between two starts.
 import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 
+const FROM = 12_000;
+const TO = 32_000;
+
 export async function freePort(): Promise<number> {
-  const port = await listened(0);
-  if (port === undefined) throw new Error("no free TCP port");
-  return port;
-}
-
-/** Below those that outgoing connections are given, which may take any other meanwhile: for whoever wants many. */
-const QUIET_FROM = 12_000;
-const QUIET_TO = 32_000;
-
-export async function quietPort(): Promise<number> {
   for (let tries = 0; tries < 100; tries += 1) {
-    const port = await listened(randomInt(QUIET_FROM, QUIET_TO));
-    if (port !== undefined) return port;
+    const port = randomInt(FROM, TO);
+    if (await canListen(port)) return port;
   }
   throw new Error("no free TCP port");
 }
 
-/** @returns the port, when it could be listened on */
-async function listened(wanted: number): Promise<number | undefined> {
+async function canListen(port: number): Promise<boolean> {
   const probe = createServer();
-  const port = await new Promise<number | undefined>((resolve) => {
-    probe.once("error", () => resolve(undefined));
-    probe.listen(wanted, "127.0.0.1", () => {
-      const address = probe.address();
-      resolve(address === null || typeof address === "string" ? undefined : address.port);
-    });
+  const listens = await new Promise<boolean>((resolve) => {
+    probe.once("error", () => resolve(false));
+    probe.listen(port, "127.0.0.1", () => resolve(true));
   });
-  if (port !== undefined) await new Promise<void>((resolve) => probe.close(() => resolve()));
-  return port;
+  if (listens) await new Promise<void>((resolve) => probe.close(() => resolve()));
+  return listens;
 }

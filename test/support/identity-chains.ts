@@ -139,7 +139,7 @@ const identityUpdate: Chain = {
           holders: [holders.map((id) => id === clientId), [true, false], [false, true]],
           found: [found, [[clientId], []], [[], [clientId]]],
           pool: [await poolSize(world.client, clientId), 2, 0],
-          inbox: [await inboxTypes(world.client, clientId), [], ["identity.updated"]],
+          inbox: [await inboxTypes(world.client, clientId), [], ["identity.updated", "keyPool.low"]],
         });
       },
       async check(answer) {

@@ -1,7 +1,7 @@
 // A Redis Cluster of three primaries, each with a replica if asked for: real processes on free ports, with folders of
 // their own.
 import { setTimeout as delay } from "node:timers/promises";
-import { quietPort } from "./free-port.ts";
+import { freePort } from "./free-port.ts";
 import { redisCommand, replicated, type RedisServer, startRedis } from "./redis-server.ts";
 
 export interface RedisClusterOptions {
@@ -41,9 +41,9 @@ export class RedisClusterDeployment {
     const args = [...settings, ...login, "--repl-diskless-sync-delay", "0"];
     if (password !== undefined) args.push("--requirepass", password);
     const count = replicas ? 2 * PRIMARIES : PRIMARIES;
-    const busPorts = await Promise.all(Array.from({ length: count }, () => quietPort()));
+    const busPorts = await Promise.all(Array.from({ length: count }, () => freePort()));
     const servers = await Promise.all(
-      busPorts.map(async (busPort) => startRedis({ appendfsync, args, busPort, port: await quietPort() })),
+      busPorts.map(async (busPort) => startRedis({ appendfsync, args, busPort, port: await freePort() })),
     );
     const deployment = new RedisClusterDeployment(servers.slice(0, PRIMARIES), servers.slice(PRIMARIES), password);
     try {
