@@ -30,7 +30,9 @@ function count() {
   if (plan !== writes.plan) Object.assign(writes, { plan, seen: 0 });
   writes.seen += 1;
   const { at, when } = JSON.parse(plan);
-  writeFileSync(`${planFile}.seen`, String(writes.seen));
+  // Whole or not at all: the test reads it meanwhile.
+  writeFileSync(`${planFile}.counted`, String(writes.seen));
+  renameSync(`${planFile}.counted`, `${planFile}.seen`);
   return writes.seen === at ? when : undefined;
 }
 
