@@ -9,7 +9,8 @@ export interface DecodeLimits {
   readonly elementsMax: number;
 }
 
-export const defaultDecodeLimits: DecodeLimits = { depthMax: 16, elementsMax: 200_000 };
+/** One ACK may name every inbox of a session that has as many streams as it may by default (3 values each). */
+export const defaultDecodeLimits: DecodeLimits = { depthMax: 16, elementsMax: 700_000 };
 
 /** The bytes are not one plain msgpack value within the limits. The text never holds a payload. */
 export class MalformedMsgpack extends Error {

@@ -143,8 +143,13 @@ describe(`codec (seed ${seed})`, () => {
     const before = process.memoryUsage().heapUsed;
     expect(() => decode(maps)).toThrow("too many elements");
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(8_000_000);
-    expect(() => decodeValues(new Uint8Array(300_000).fill(0x01))).toThrow("too many elements");
+    expect(() => decodeValues(new Uint8Array(700_001).fill(0x01))).toThrow("too many elements");
     expect(() => decodeValues(new Uint8Array(100), { depthMax: 4, elementsMax: 99 })).toThrow("too many elements");
+  });
+
+  test("[S7] one ACK names every inbox of a session with all its streams", () => {
+    const ack = [4, 1, Array.from({ length: 200_000 }, (_, stream) => [stream, 1 + stream])];
+    expect(decode(encode(ack))).toEqual(ack);
   });
 
   test("[F22] keys that name a prototype are harmless", () => {
