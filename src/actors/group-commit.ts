@@ -17,6 +17,7 @@ import { effective } from "./group-settings.ts";
 import {
   epochMark,
   GROUP_INFO_PART,
+  PROPOSAL_PREFIX,
   type CreateCommand,
   type GroupContext,
   type ReserveCommand,
@@ -99,7 +100,7 @@ export function commit(context: GroupContext, command: SubmitCommitCommand & Tur
       bytes: encode({ offset, digest, committer, undelivered: command.undelivered }),
       expiresAt: now + groupRetention.ms,
     },
-    ...command.directory.list("proposal/").map((name): Effect => ({ type: "deletePart", name })),
+    ...command.directory.list(PROPOSAL_PREFIX).map((name): Effect => ({ type: "deletePart", name })),
     ...sharedWelcomeEffects(context, command),
     ...membershipEffects(context, command, epoch, offset),
   ];

@@ -5,7 +5,10 @@ import type { TurnFacts } from "./effects.ts";
 import { epochConflict, log } from "./group-log.ts";
 import { effective } from "./group-settings.ts";
 import {
+  offsetOfProposal,
   positionOf,
+  PROPOSAL_PREFIX,
+  proposalPart,
   type GroupContext,
   type SendMessageCommand,
   type Step,
@@ -20,15 +23,21 @@ export function proposalRefusal(
   command: SubmitProposalCommand & TurnFacts,
 ): Refusal | undefined {
   if (command.epoch !== context.epoch) return epochConflict(context, command.lineage);
-  return command.directory.count("proposal/") >= PROPOSALS_MAX ? refuse("PROPOSALS_LIMIT") : undefined;
+  if (command.directory.count(PROPOSAL_PREFIX) < PROPOSALS_MAX || standingAt(command) !== undefined) return undefined;
+  return refuse("PROPOSALS_LIMIT");
 }
 
+/** The same bytes again answer as the first time: they stand once, under one reference. */
 export function propose(context: GroupContext, command: SubmitProposalCommand & TurnFacts): Step {
-  const { message, proposalRef, sender } = command;
+  const { message, digest, proposalRef, sender } = command;
+  const standing = standingAt(command);
+  if (standing !== undefined) {
+    return { context: {}, effects: [{ type: "reply", value: { proposalRef, offset: standing } }] };
+  }
   const body = { epoch: BigInt(command.epoch), message, proposalRef, sender };
   const logged = log(context, "proposal", body, message.length, command);
-  const name = `proposal/${String(context.proposals).padStart(6, "0")}`;
   const offset = logged.window.last;
+  const name = proposalPart(context.proposals, offset, digest);
   return {
     context: { window: logged.window, proposals: context.proposals + 1 },
     effects: [
@@ -37,6 +46,10 @@ export function propose(context: GroupContext, command: SubmitProposalCommand & 
       { type: "reply", value: { proposalRef, offset } },
     ],
   };
+}
+
+function standingAt({ directory, digest }: SubmitProposalCommand & TurnFacts): number | undefined {
+  return offsetOfProposal(directory.list(PROPOSAL_PREFIX), digest);
 }
 
 export function messageRefusal(context: GroupContext, command: SendMessageCommand & TurnFacts): Refusal | undefined {

@@ -151,6 +151,8 @@ export interface SubmitProposalCommand {
   readonly type: "submitProposal";
   readonly epoch: string;
   readonly message: Uint8Array;
+  /** Base64url SHA-256 of the message. Not in what older nodes send. */
+  readonly digest?: string;
   readonly proposalRef?: Uint8Array;
   readonly sender?: Sender;
   readonly governed: GovernedBy;
@@ -175,6 +177,20 @@ export interface Step {
 }
 
 export const GROUP_INFO_PART = "groupInfo";
+
+export const PROPOSAL_PREFIX = "proposal/";
+
+/** In the order of arrival. Older machines left out where it stands in the log, and the digest of its bytes. */
+export function proposalPart(arrived: number, offset: number, digest: string | undefined): string {
+  const name = `${PROPOSAL_PREFIX}${String(arrived).padStart(6, "0")}`;
+  return digest === undefined ? name : `${name}/${String(offset)}/${digest}`;
+}
+
+/** Where in the log the very same bytes stand; undefined: they are not among these parts. */
+export function offsetOfProposal(parts: readonly string[], digest: string | undefined): number | undefined {
+  const part = digest === undefined ? undefined : parts.find((name) => name.endsWith(`/${digest}`));
+  return part === undefined ? undefined : Number(part.split("/")[2]);
+}
 
 /** A client whose Remove the back-end proposes until it is gone. */
 export function removalPart(clientId: string): string {

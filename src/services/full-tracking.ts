@@ -1,7 +1,7 @@
 // Judges what `full` tracking can: a commit or proposal against the group's public state (PROTOCOL M2–M7),
 // whose each leaf is (M5), and what comes beside a commit. Off the turn; the group's actor compares again.
 import type { Refused } from "../actors/actor-port.ts";
-import { type FollowedState, type GroupContext, type Sender } from "../actors/group-state.ts";
+import { PROPOSAL_PREFIX, type FollowedState, type GroupContext, type Sender } from "../actors/group-state.ts";
 import { effective } from "../actors/group-settings.ts";
 import type { NewSnapshot } from "../actors/group-trees.ts";
 import {
@@ -215,7 +215,10 @@ export class FullTracking implements Tracking {
     if (context.proposals === 0) return proposals;
     const groupId = Buffer.from(context.groupId, "base64");
     const { shard, actor } = placeOf(this.#ports.store, this.#groups.address(request.applicationId, groupId));
-    const parts = await this.#ports.store.listParts(shard, actor, { prefix: "proposal/", limit: PROPOSALS_READ_MAX });
+    const parts = await this.#ports.store.listParts(shard, actor, {
+      prefix: PROPOSAL_PREFIX,
+      limit: PROPOSALS_READ_MAX,
+    });
     for (const { bytes } of parts) {
       const stored = decode(bytes) as { proposalRef?: Uint8Array; proposal: Uint8Array };
       const message = readGroupMessage(stored.proposal);

@@ -1,6 +1,6 @@
 // What can be read of groups (PROTOCOL §4): head, tree, members, and the groups of a client. Reads come from
 // the store and need no owner (L3); nothing here changes a group.
-import { GROUP_INFO_PART, memberPart, type GroupContext } from "../actors/group-state.ts";
+import { GROUP_INFO_PART, memberPart, PROPOSAL_PREFIX, type GroupContext } from "../actors/group-state.ts";
 import { membershipPart } from "../actors/inbox.ts";
 import { encodedTreeSize, encodeTreeSlice } from "../mls/ratchet-tree.ts";
 import { decode } from "../protocol/codec.ts";
@@ -43,7 +43,7 @@ export class GroupService {
     const { store } = this.#ports;
     const groupInfo = include.includes("groupInfo") ? await store.readParts(shard, actor, [GROUP_INFO_PART]) : [];
     const proposals = include.includes("proposals")
-      ? await store.listParts(shard, actor, { prefix: "proposal/", limit: PROPOSALS_READ_MAX })
+      ? await store.listParts(shard, actor, { prefix: PROPOSAL_PREFIX, limit: PROPOSALS_READ_MAX })
       : undefined;
     return done({
       groupId,

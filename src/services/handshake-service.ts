@@ -49,7 +49,7 @@ export class HandshakeService {
     const message = handshakeFor(head, params.groupId, params.commit, "commit", "COMMIT_INVALID");
     if (message.kind === "refused") return this.#refusedCommit(request, params, message);
     const { epoch } = message.value;
-    const digest = createHash("sha256").update(params.commit).digest("base64");
+    const digest = sha256(params.commit, "base64");
     if (String(epoch) !== head.context.epoch) return this.#otherEpoch(request, params, epoch, digest, head);
     const judged = await this.#tracking(head).commit(request, params, head, message.value);
     if (judged.kind === "refused") return this.#refusedCommit(request, params, judged);
@@ -89,15 +89,17 @@ export class HandshakeService {
   async #proposal(request: ApplicationRequest, params: Params<"group.propose">): Promise<GroupCommand | Refused> {
     const head = await this.#groups.head(request.applicationId, params.groupId);
     if (head === undefined) return refused("GROUP_NOT_FOUND");
-    const message = handshakeFor(head, params.groupId, params.proposal, "proposal", "PROPOSAL_INVALID");
-    if (message.kind === "refused") return message;
-    if (String(message.value.epoch) !== head.context.epoch)
+    const read = handshakeFor(head, params.groupId, params.proposal, "proposal", "PROPOSAL_INVALID");
+    if (read.kind === "refused") return read;
+    if (String(read.value.epoch) !== head.context.epoch)
       return { kind: "refused", refusal: await this.#conflictWith(request, head) };
-    const judged = await this.#tracking(head).propose(request, params, head, message.value);
+    const judged = await this.#tracking(head).propose(request, params, head, read.value);
     if (judged.kind === "refused") return judged;
     const { proposalRef, sender } = judged;
     const { epoch } = head.context;
-    return { type: "submitProposal", epoch, message: params.proposal, proposalRef, sender, governed: request.settings };
+    const message = params.proposal;
+    const digest = sha256(message, "base64url");
+    return { type: "submitProposal", epoch, message, digest, proposalRef, sender, governed: request.settings };
   }
 
   /** Whether the group is there its actor says; it is read before only where that tells what is wrong, or who sends. */
@@ -201,6 +203,10 @@ export class HandshakeService {
     const undelivered = wholeWelcomes(welcomes, addressed);
     return undelivered.kind === "refused" || addressed.length === 0 ? {} : { undelivered: undelivered.welcomes };
   }
+}
+
+function sha256(message: Uint8Array, encoding: "base64" | "base64url"): string {
+  return createHash("sha256").update(message).digest(encoding);
 }
 
 /** The epoch that a commit began, and where. */

@@ -78,6 +78,7 @@ export class Removals {
       type: "submitProposal",
       epoch: String(group.epoch),
       message,
+      digest: createHash("sha256").update(message).digest("base64url"),
       proposalRef: proposalRef(decoded.value as PublicProposal, group.ciphersuite),
       sender: { type: "external" },
       governed: settings,

@@ -63,6 +63,24 @@ describe("group.propose", () => {
     agree(alice, bob, await Member.join(app.client, joiner));
   });
 
+  test("the same bytes again in their epoch answer as the first time: they stand once, also asked eight times at once", async () => {
+    const [alice, bob] = await pair();
+    const { groupId } = alice;
+    const { message } = await (await device()).mls.createKeyPackage();
+    const propose = { groupId, proposal: await proposeAdd(bob, message) };
+    const answers = await Promise.all(Array.from({ length: 8 }, () => app.client.group.propose(propose)));
+    for (const answer of answers) expect(answer).toEqual(answers[0]);
+    const other = await app.client.group.propose({ groupId, proposal: await proposeAdd(alice, message) });
+    expect(await app.client.group.propose(propose)).toEqual(answers[0]);
+    const { proposals } = await app.client.group.get({ groupId, include: ["proposals"] });
+    expect(proposals?.map(({ proposalRef }) => proposalRef)).toEqual([answers[0]?.proposalRef, other.proposalRef]);
+    expect((await groupEvents(app.client, groupId)).map(({ type }) => type)).toEqual([
+      "commit",
+      "proposal",
+      "proposal",
+    ]);
+  });
+
   test("a proposal of another epoch is EPOCH_CONFLICT, what is none PROPOSAL_INVALID", async () => {
     const [alice, bob] = await pair();
     const { groupId } = alice;

@@ -51,8 +51,8 @@ export const groupMethods = {
   "group.propose": method(group.groupPropose, {
     scope: "group",
     mutates: true,
-    reasons: ["GROUP_NOT_FOUND", "EPOCH_CONFLICT", "PROPOSAL_INVALID", "GROUP_ENDED", "AS_MISMATCH"],
-    summary: "Submits a proposal for the current epoch.",
+    reasons: ["GROUP_NOT_FOUND", "EPOCH_CONFLICT", "PROPOSAL_INVALID", "PROPOSALS_LIMIT", "GROUP_ENDED", "AS_MISMATCH"],
+    summary: "Submits a proposal for the current epoch. The same bytes again, in that epoch, answer as the first time.",
   }),
   "group.send": method(group.groupSend, {
     scope: "group",
