@@ -34,10 +34,13 @@ export function lostPoolFlaws(operations: readonly Operation[], loss: Loss): str
   return [...doubled, ...staleAnswers(operations, loss)];
 }
 
-/** "There is no such thing", said during the loss, is true then and says nothing about the time before. */
+/**
+ * "There is no such thing", said during the loss, is true then and says nothing about the time before: the call may have
+ * been applied, seen by a subscriber and lost before its answer, and the retry finds nothing.
+ */
 function settled(operation: Operation, { beginMs }: Loss): Operation {
   const isLate = operation.answeredMs >= beginMs && operation.outcome.kind === "refused";
-  return isLate ? { ...operation, outcome: { kind: "retryable", reason: operation.outcome.reason } } : operation;
+  return isLate ? { ...operation, outcome: { kind: "unknown" } } : operation;
 }
 
 function isAtMost(outcome: Operation["outcome"], offset: number): boolean {
