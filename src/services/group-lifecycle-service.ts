@@ -61,24 +61,43 @@ export class GroupLifecycleService {
   }
 
   async create(request: ApplicationRequest, params: Params<"group.create">): Promise<Answer> {
-    const { settings } = request;
-    const wide = widened(settings, params.settings ?? {});
-    if (wide !== undefined) return refused("SETTING_WIDENED", { details: { setting: wide } });
-    const checked = await this.#infos.check(request, params.groupInfo, params.ratchetTree, params.tracking === "full");
-    if (checked.kind === "refused") return checked;
+    const checked = await this.#checked(request, params);
+    if (checked.kind === "refused") return this.#refusedCreate(request, params, checked);
     const { info } = checked;
-    if (!settings.ciphersuites.includes(info.ciphersuite)) {
-      return broken("GROUP_INFO_INVALID", "CIPHERSUITE", "12.4.3", "the application does not allow this ciphersuite");
-    }
-    if (info.groupId.length < 1 || info.groupId.length > 255) {
-      return broken("GROUP_INFO_INVALID", "GROUP_ID", "PROTOCOL 4", "a group id has 1 to 255 bytes");
-    }
-    const made = await this.#quota.within(request.applicationId, settings.quotas.groups, () =>
+    const made = await this.#quota.within(request.applicationId, request.settings.quotas.groups, () =>
       this.#createIndexed(request, params, checked),
     );
     const full = refused("QUOTA", { details: { quota: "groups" } });
     const outcome = made ?? (await this.#unlessRemembered(request, info.groupId, full));
     return outcome.kind === "refused" ? outcome : created(outcome, info);
+  }
+
+  /** What the application allows, of a group that is whole in itself. */
+  async #checked(request: ApplicationRequest, params: Params<"group.create">): Promise<CheckedGroupInfo | Refused> {
+    const { settings } = request;
+    const wide = widened(settings, params.settings ?? {});
+    if (wide !== undefined) return refused("SETTING_WIDENED", { details: { setting: wide } });
+    const checked = await this.#infos.check(request, params.groupInfo, params.ratchetTree, params.tracking === "full");
+    if (checked.kind === "refused") return checked;
+    if (!settings.ciphersuites.includes(checked.info.ciphersuite)) {
+      return broken("GROUP_INFO_INVALID", "CIPHERSUITE", "12.4.3", "the application does not allow this ciphersuite");
+    }
+    if (!isGroupId(checked.info.groupId)) {
+      return broken("GROUP_INFO_INVALID", "GROUP_ID", "PROTOCOL 4", "a group id has 1 to 255 bytes");
+    }
+    return checked;
+  }
+
+  /** The group that the create names may have been made by the very same request, when more was allowed (E4). */
+  async #refusedCreate(
+    request: ApplicationRequest,
+    { groupInfo }: Params<"group.create">,
+    refused: Refused,
+  ): Promise<Answer> {
+    const decoded = request.key === undefined ? undefined : readGroupInfo(groupInfo);
+    if (decoded?.kind !== "ok" || !isGroupId(decoded.value.groupId)) return refused;
+    const outcome = await this.#unlessRemembered(request, decoded.value.groupId, refused);
+    return outcome.kind === "refused" ? outcome : created(outcome, decoded.value);
   }
 
   async #createIndexed(
@@ -124,18 +143,27 @@ export class GroupLifecycleService {
   }
 
   async putGroupInfo(request: ApplicationRequest, params: Params<"group.putGroupInfo">): Promise<Answer> {
-    const head = await this.#groups.head(request.applicationId, params.groupId);
-    if (head === undefined) return refused("GROUP_NOT_FOUND");
-    const checked = await this.#infos.check(request, params.groupInfo, undefined, false);
-    if (checked.kind === "refused") return checked;
-    const to = this.#groups.address(request.applicationId, params.groupId);
-    const differs = await this.#differsFromStored(request, params.groupId, head, checked);
-    const command = { type: "putGroupInfo", epoch: String(checked.info.epoch), groupInfo: params.groupInfo };
-    const outcome =
-      differs === undefined
-        ? await ask(this.#ports, request, to, command, true)
-        : await this.#unlessRemembered(request, params.groupId, differs);
+    const { groupId, groupInfo } = params;
+    const checked = await this.#checkedForPresent(request, params);
+    if (checked.kind === "refused") {
+      const outcome = await this.#unlessRemembered(request, groupId, checked);
+      return outcome.kind === "refused" ? outcome : done({});
+    }
+    const to = this.#groups.address(request.applicationId, groupId);
+    const command = { type: "putGroupInfo", epoch: String(checked.info.epoch), groupInfo };
+    const outcome = await ask(this.#ports, request, to, command, true);
     return outcome.kind === "refused" ? outcome : done({});
+  }
+
+  async #checkedForPresent(
+    request: ApplicationRequest,
+    { groupId, groupInfo }: Params<"group.putGroupInfo">,
+  ): Promise<CheckedGroupInfo | Refused> {
+    const head = await this.#groups.head(request.applicationId, groupId);
+    if (head === undefined) return refused("GROUP_NOT_FOUND");
+    const checked = await this.#infos.check(request, groupInfo, undefined, false);
+    if (checked.kind === "refused") return checked;
+    return (await this.#differsFromStored(request, groupId, head, checked)) ?? checked;
   }
 
   async update(request: ApplicationRequest, { groupId, settings }: Params<"group.update">): Promise<Answer> {
@@ -217,6 +245,10 @@ export class GroupLifecycleService {
     }
     return undefined;
   }
+}
+
+function isGroupId({ length }: Uint8Array): boolean {
+  return length >= 1 && length <= 255;
 }
 
 function created(outcome: Applied, { groupId, epoch }: GroupInfo): Answer {

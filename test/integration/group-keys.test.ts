@@ -1,4 +1,6 @@
-// Idempotency keys of commits over the wire (E4): what was applied is answered again, whatever has become of the group.
+// Idempotency keys of groups over the wire (E4): what was applied is answered again, whatever has become of the group or
+// of what its application allows.
+import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { AppWorld, refusal, type TestApplication } from "../support/app-world.ts";
 import { createDevice } from "../support/devices.ts";
@@ -32,5 +34,40 @@ test.each(["ordering", "full"] as const)(
     await app.client.group.delete({ groupId });
     expect(await app.client.group.commit(params, options)).toEqual(applied);
     expect((await refusal(app.client.group.commit(params))).reason).toBe("GROUP_NOT_FOUND");
+  },
+);
+
+test("[E4] a create's key repeats its answer although the application has narrowed what it allows", async () => {
+  const narrowed = await world.application();
+  const { applicationId, client } = narrowed;
+  const { mls } = await createDevice(client, "founder");
+  const group = await mls.createGroup(Uint8Array.from(randomBytes(16)));
+  const settings = { pastEpochs: 1 };
+  const params = { groupInfo: await group.groupInfo(), ratchetTree: group.ratchetTree(), settings };
+  const options = { key: "create" };
+  const applied = await client.group.create(params, options);
+  await world.operator.application.update({ applicationId, settings: { pastEpochs: 0, ciphersuites: [2] } });
+  expect((await refusal(client.group.create(params))).reason).toBe("SETTING_WIDENED");
+  const narrow = { ...params, settings: {} };
+  expect((await refusal(client.group.create(narrow))).details).toMatchObject({ rule: "CIPHERSUITE" });
+  expect(await client.group.create(params, options)).toEqual(applied);
+  expect((await refusal(client.group.create(narrow, options))).reason).toBe("KEY_REUSED");
+});
+
+test.each(["ordering", "full"] as const)(
+  "[E4] the key of a GroupInfo repeats its answer, refuses other params, and outlives the group, %s",
+  async (tracking) => {
+    const device = await createDevice(app.client, `putter-${tracking}`);
+    const member = await Member.create(app.client, device, { tracking });
+    const { groupId } = member;
+    const params = { groupId, groupInfo: await member.group.groupInfo() };
+    const options = { key: "put" };
+    expect(await app.client.group.putGroupInfo(params, options)).toEqual({});
+    const spoilt = { groupId, groupInfo: params.groupInfo.slice(0, -1) };
+    expect((await refusal(app.client.group.putGroupInfo(spoilt, options))).reason).toBe("KEY_REUSED");
+    expect((await refusal(app.client.group.putGroupInfo(spoilt))).reason).toBe("GROUP_INFO_INVALID");
+    await app.client.group.delete({ groupId });
+    expect(await app.client.group.putGroupInfo(params, options)).toEqual({});
+    expect((await refusal(app.client.group.putGroupInfo(params))).reason).toBe("GROUP_NOT_FOUND");
   },
 );
