@@ -32,6 +32,16 @@ test("all keys of a shard lie in one slot, and those of a tag in another", () =>
   expect(new Set([entries, live, dead].map(slotOf)).size).toBe(1);
 });
 
+test("of 256 shards three primaries with equal ranges get 80 to 89, as docs/OPERATIONS.md says", () => {
+  const keys = new RedisKeys("any");
+  const shares = [0, 0, 0];
+  for (let shard = 0; shard < 256; shard += 1) {
+    const primary = Math.floor((slotOf(keys.own(shard)) * 3) / 16_384);
+    shares[primary] = (shares[primary] ?? 0) + 1;
+  }
+  expect(shares.sort()).toEqual([80, 87, 89]);
+});
+
 test("a map names primaries by range and everybody who can be asked; an unknown host is the asked one's", () => {
   const server = (host: string | null, port: number) => [host === null ? null : Buffer.from(host), port];
   const reply = [
