@@ -20,7 +20,7 @@ export const closeCodes = {
     reconnect: true,
     meaning: "8 MiB wait on the socket, or nothing moved for 10 s. Resume by position.",
   },
-  noPong: { code: 4012, name: "no pong", reconnect: true, meaning: "A PING was not answered in 10 s." },
+  noPong: { code: 4012, name: "no pong", reconnect: true, meaning: "Pings were not answered in 10 s." },
   protocolError: {
     code: 4500,
     name: "protocol error",

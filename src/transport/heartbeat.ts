@@ -1,10 +1,19 @@
-// Pings one socket and notices when nobody answers (C5). The time for the pong begins when the ping has
-// left, not while it waits behind what the socket carries.
+// Pings one socket and notices when nobody answers (C5): by a ping of WebSocket's, which a client's library answers by
+// itself, and by a PING frame, which a client sees whose library shows no pings. Either's pong will do. The time for it
+// begins when the ping has left, not while it waits behind what the socket carries.
 import type { WebSocket } from "ws";
+import type { Nonce } from "../protocol/frames.ts";
 
 export interface HeartbeatLimits {
   readonly heartbeatMs: number;
   readonly pongTimeoutMs: number;
+}
+
+export interface HeartbeatDuties {
+  /** Sends a PING frame. */
+  ping(nonce: number): void;
+  /** No pong came in time. */
+  missed(): void;
 }
 
 /** ± 10 %, so that sessions opened together do not beat together. */
@@ -13,15 +22,16 @@ const SPREAD = 0.1;
 export class Heartbeat {
   readonly #socket: WebSocket;
   readonly #limits: HeartbeatLimits;
-  readonly #missed: () => void;
+  readonly #duties: HeartbeatDuties;
   #beat: NodeJS.Timeout | undefined;
   #pong: NodeJS.Timeout | undefined;
   #awaiting = false;
+  #nonce = 0;
 
-  constructor(socket: WebSocket, limits: HeartbeatLimits, missed: () => void) {
+  constructor(socket: WebSocket, limits: HeartbeatLimits, duties: HeartbeatDuties) {
     this.#socket = socket;
     this.#limits = limits;
-    this.#missed = missed;
+    this.#duties = duties;
     socket.on("pong", () => this.#answered());
     this.#schedule();
   }
@@ -32,6 +42,11 @@ export class Heartbeat {
     this.#awaiting = false;
   }
 
+  /** A PONG frame came. */
+  pong(nonce: Nonce): void {
+    if (nonce === this.#nonce) this.#answered();
+  }
+
   #schedule(): void {
     const spread = 1 - SPREAD + 2 * SPREAD * Math.random();
     this.#beat = setTimeout(() => this.#ping(), this.#limits.heartbeatMs * spread);
@@ -40,9 +55,11 @@ export class Heartbeat {
   #ping(): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
     this.#awaiting = true;
+    this.#nonce += 1;
+    this.#duties.ping(this.#nonce);
     this.#socket.ping(undefined, false, () => {
       // Stopped, or answered already: the news that it left may come last.
-      if (this.#awaiting) this.#pong = setTimeout(this.#missed, this.#limits.pongTimeoutMs);
+      if (this.#awaiting) this.#pong = setTimeout(() => this.#duties.missed(), this.#limits.pongTimeoutMs);
     });
   }
 

@@ -3,7 +3,7 @@
 import type { RawData, WebSocket } from "ws";
 import { FrameIntake } from "../frame-intake.ts";
 import { closeCodes, type CloseCode } from "../protocol/close-codes.ts";
-import { encodeGoaway, encodePong, encodeReset, encodeWelcome, SUBPROTOCOL } from "../protocol/frames.ts";
+import { encodeGoaway, encodePing, encodePong, encodeReset, encodeWelcome, SUBPROTOCOL } from "../protocol/frames.ts";
 import type { ClientFrame, Goaway } from "../protocol/frames.ts";
 import { decodeClientFrames } from "../protocol/parse-frames.ts";
 import type { SubscriptionSink } from "../services/delivery-subscription.ts";
@@ -54,7 +54,10 @@ export class Session {
       subscriptions: this.#subscriptions,
       send: (frame) => this.#writer.frame(frame),
     });
-    this.#heartbeat = new Heartbeat(socket, options.limits, () => this.close(closeCodes.noPong));
+    this.#heartbeat = new Heartbeat(socket, options.limits, {
+      ping: (nonce) => this.#writer.frame(encodePing(nonce)),
+      missed: () => this.close(closeCodes.noPong),
+    });
     this.#intake = new FrameIntake({
       queue: options.runQueue,
       share: 1,
@@ -169,6 +172,7 @@ export class Session {
         this.#writer.frame(encodePong(frame.nonce));
         break;
       case "pong":
+        this.#heartbeat.pong(frame.nonce);
         break;
     }
   }

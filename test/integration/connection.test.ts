@@ -1,7 +1,7 @@
 import { createConnection, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Limits } from "../../src/config.ts";
-import { encodePing, encodeRequest } from "../../src/protocol/frames.ts";
+import { encodePing, encodePong, encodeRequest } from "../../src/protocol/frames.ts";
 import { TOKENS, TransportWorld, APPLICATION } from "../support/transport-world.ts";
 import { refusedUpgrade, WireClient } from "../support/wire-client.ts";
 
@@ -171,6 +171,25 @@ describe("a connection", () => {
     alive.socket.on("ping", () => (pings += 1));
     expect(await dead.closeCode()).toBe(4012);
     await alive.until(() => pings >= 5, "five pings");
+    expect(alive.closed).toBeUndefined();
+    alive.socket.terminate();
+  });
+
+  it("[C5] sends PING frames too, and takes PONG for an answer, but none that nobody asked for", async () => {
+    const { port } = await world({ heartbeatMs: 100, pongTimeoutMs: 150 });
+    const [alive, wrong] = [
+      await WireClient.connect(port, TOKENS.all, { autoPong: false }),
+      await WireClient.connect(port, TOKENS.all, { autoPong: false }),
+    ];
+    for (const [client, answer] of [[alive, encodePong] as const, [wrong, () => encodePong("another")] as const]) {
+      let answered = 0;
+      client.socket.on("message", () => {
+        const pings = client.of("ping");
+        for (; answered < pings.length; answered += 1) client.send(answer(pings[answered]?.nonce ?? 0));
+      });
+    }
+    expect(await wrong.closeCode()).toBe(4012);
+    await alive.until(() => alive.of("ping").length >= 5, "five PINGs");
     expect(alive.closed).toBeUndefined();
     alive.socket.terminate();
   });
