@@ -17,10 +17,12 @@ import { followCommit, type CommitFacts, type Followed } from "../mls/public-gro
 import { matchGroupInfo, matchWelcomes } from "../mls/public-group/match-commit.ts";
 import type { SentProposal } from "../mls/public-group/proposal-list.ts";
 import type { PublicGroup } from "../mls/public-group/public-group.ts";
-import { encodedTreeSize, encodeRatchetTree } from "../mls/ratchet-tree.ts";
+import { encodedTreeSize, encodeRatchetTree, readRatchetTreeWork } from "../mls/ratchet-tree.ts";
 import { Judge, type MlsRefusal } from "../mls/rules.ts";
 import { equalBytes } from "../mls/suites.ts";
+import { TreeHasher } from "../mls/tree/tree-hasher.ts";
 import { readWelcome, type Welcome } from "../mls/welcome.ts";
+import { finishInSteps } from "../mls/work.ts";
 import { decode } from "../protocol/codec.ts";
 import type { Params } from "../protocol/methods.ts";
 import type { Reason } from "../protocol/reasons.ts";
@@ -192,12 +194,18 @@ export class FullTracking implements Tracking {
   }
 
   /** The GroupInfo is the new epoch's by the committer, and the Welcomes address exactly who was added. */
-  async #checkBeside({ group, facts }: Followed, { groupInfo, welcomes }: CommitParams): Promise<Refused | undefined> {
+  async #checkBeside({ group, facts }: Followed, params: CommitParams): Promise<Refused | undefined> {
+    const { groupInfo, welcomes, ratchetTree } = params;
     if (groupInfo !== undefined) {
       const decoded = readGroupInfo(groupInfo);
       if (decoded.kind === "malformed") return malformedBytes("GROUP_INFO_INVALID", decoded);
       const refusal = await matchGroupInfo(group, decoded.value, facts.committer, this.#judge);
       if (refusal !== undefined) return brokenRule("GROUP_INFO_INVALID", refusal);
+    }
+    if (ratchetTree !== undefined) {
+      // Nothing is taken from it; bytes that are no tree are a caller's mistake all the same (E2).
+      const decoded = await finishInSteps(readRatchetTreeWork(ratchetTree, new TreeHasher(group.ciphersuite)), pause);
+      if (decoded.kind === "malformed") return malformedBytes("TREE_INVALID", decoded);
     }
     const decodedWelcomes: Welcome[] = [];
     for (const bytes of welcomes) {

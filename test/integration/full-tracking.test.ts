@@ -150,6 +150,21 @@ describe("full tracking", () => {
     agree([founder, other]);
   });
 
+  test("[E2] a tree beside a commit serves ordering tracking only; bytes that are none are TREE_INVALID all the same", async () => {
+    const founder = await founded();
+    const params = founder.params(await founder.group.commit());
+    for (const ratchetTree of [new Uint8Array(0), Uint8Array.of(1, 2), params.commit]) {
+      const error = await refusal(app.client.group.commit({ ...params, ratchetTree }));
+      expect(error).toMatchObject({
+        code: "INVALID_ARGUMENT",
+        reason: "TREE_INVALID",
+        details: { rule: "MALFORMED" },
+      });
+    }
+    const former = (await app.client.group.tree({ groupId: founder.groupId })).ratchetTree;
+    expect(await app.client.group.commit({ ...params, ratchetTree: former })).toMatchObject({ epoch: 1n });
+  });
+
   test("[M4] [M5] refuses an Add without its Welcome, and a leaf that is no client's", async () => {
     const founder = await founded();
     const { groupId } = founder;
