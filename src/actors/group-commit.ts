@@ -5,6 +5,7 @@ import type { Effect, TurnFacts } from "./effects.ts";
 import { epochConflict, log, type Logged } from "./group-log.ts";
 import {
   firstMembers,
+  knowsEveryMember,
   leafEffects,
   membersAfter,
   membershipEffects,
@@ -31,7 +32,7 @@ import { GROUPS_LIST } from "./tag-names.ts";
 const LAST_EPOCH = String(2n ** 64n - 1n);
 
 export function create(context: GroupContext, command: CreateCommand & TurnFacts): Step {
-  const { tracking, ciphersuite, epoch, settings, members, memberCount, groupId, full } = command;
+  const { tracking, ciphersuite, epoch, settings, members, memberCount, everyMemberKnown, groupId, full } = command;
   const effects: Effect[] = full === undefined ? firstMembers(members, epoch) : rosterEffects(members, full.clients);
   effects.push({ type: "putPart", name: GROUP_INFO_PART, bytes: command.groupInfo });
   effects.push(...tellMembers(context, command));
@@ -53,6 +54,7 @@ export function create(context: GroupContext, command: CreateCommand & TurnFacts
       begun: 0,
       settings,
       members: memberCount,
+      ...(everyMemberKnown === undefined ? {} : { everyMemberKnown }),
       trees: kept.trees,
       treeBytes: (full?.snapshot ?? command.tree)?.bytes ?? 0,
       ...(full === undefined ? {} : { roster: { leaves: full.leaves, clientPages: full.clients.length } }),
@@ -118,6 +120,7 @@ export function commit(context: GroupContext, command: SubmitCommitCommand & Tur
       epoch,
       begun: offset,
       members: membersAfter(context, command),
+      ...(context.everyMemberKnown === undefined ? {} : { everyMemberKnown: knowsEveryMember(context, command) }),
       window: ended.window,
       trees: kept.trees,
       proposals: 0,

@@ -25,8 +25,19 @@ type InboxEvent = NonNullable<DeliverCommand["event"]>;
 export function membersAfter(context: GroupContext, command: SubmitCommitCommand): number {
   if (command.full !== undefined) return command.full.memberCount;
   if (command.tree !== undefined) return command.tree.members;
-  const joined = command.added.length - (command.resync ? 1 : 0);
-  return Math.max(context.members + joined - command.removed.length, 0);
+  return membersNamed(context, command);
+}
+
+/** How many the members are if nobody came or left but those who were named. */
+function membersNamed(context: GroupContext, { added, removed, resync }: SubmitCommitCommand): number {
+  const joined = added.length - (resync ? 1 : 0);
+  return Math.max(context.members + joined - removed.length, 0);
+}
+
+/** A Welcome for somebody who was not named, or a tree with more leaves, tells of members that are not known. */
+export function knowsEveryMember(context: GroupContext, command: SubmitCommitCommand): boolean {
+  if (context.everyMemberKnown !== true || command.undelivered.length > 0) return false;
+  return command.tree === undefined || command.tree.members === membersNamed(context, command);
 }
 
 const WELCOME_LATE_MS = 86_400_000;

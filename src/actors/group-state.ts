@@ -21,6 +21,8 @@ export interface GroupContext {
   /** Offset of the commit that began it; 0: the group's creation did. Not in what older machines stored. */
   readonly begun?: number;
   readonly members: number;
+  /** `ordering`: whoever is a member has been named, as far as can be seen. Not in what older machines stored. */
+  readonly everyMemberKnown?: boolean;
   readonly settings: GroupSettings;
   readonly window: StreamWindow;
   /** Trees kept, oldest first; the last is the current epoch's if its epoch says so. */
@@ -86,6 +88,8 @@ export interface CreateCommand {
   readonly members: readonly Uint8Array[];
   /** Leaves of the tree where it is known, else the clients known. */
   readonly memberCount: number;
+  /** `ordering`: those clients are all the members there are. */
+  readonly everyMemberKnown?: boolean;
   /** Reservations of the id that were judged. */
   readonly reservations: number;
   readonly governed: GovernedBy;

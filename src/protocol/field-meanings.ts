@@ -78,7 +78,7 @@ export const fieldMeanings: Readonly<Record<string, string>> = {
   "group.get settings": "what this group narrows",
   "settings settings": "what the group narrows now",
   tracking: "`full`: the back-end follows the public tree; `ordering`: it orders by epoch and checks what it is given",
-  as: "the client who made the message; must own the sender's leaf where that is known",
+  as: "the client who made the message; must own the sender's leaf where that is seen, else be a member where all are known",
   groupId: "the MLS group_id",
   epoch: "the MLS epoch",
   "group.commit epoch": "the epoch begun",
@@ -88,7 +88,8 @@ export const fieldMeanings: Readonly<Record<string, string>> = {
   welcomes: "all Welcomes of this commit; each added client gets its own secrets only",
   "group.commit groupInfo": "the new epoch's GroupInfo",
   "group.commit added": "with `ordering` tracking: whose packages the commit adds",
-  "group.commit removed": "with `ordering` tracking: whose leaves the commit removes",
+  "group.commit removed":
+    "with `ordering` tracking: whose leaves the commit removes; where all members are known, others are passed over",
   undelivered: "Welcomes for packages of which the back-end does not know the client: carry them yourself",
   proposal: "the Proposal, as PublicMessage or (`ordering`) PrivateMessage",
   proposalRef: "absent where the back-end can't compute it",

@@ -20,6 +20,8 @@ export interface Beginning {
   readonly members: readonly Uint8Array[];
   /** How many they are. */
   readonly count: number;
+  /** No other members are there. */
+  readonly everyMember: boolean;
   readonly full: FirstState | undefined;
   /** Who signed the GroupInfo, or says so; undefined: a stranger, or nobody that is known. */
   readonly founder: string | undefined;
@@ -48,7 +50,9 @@ export class FirstMembers {
       if (tracking === "full")
         return broken("TREE_INVALID", "TREE_MISSING", "12.4.3.3", "full tracking begins with the tree");
       const members = as === undefined ? [] : [encodeRosterPage([as])];
-      return { kind: "beginning", members, count: members.length, full: undefined, founder: as };
+      // A group has one member in its first epoch (RFC 9420 §11).
+      const everyMember = as !== undefined && info.epoch === 0n;
+      return { kind: "beginning", members, count: members.length, everyMember, full: undefined, founder: as };
     }
     const { leaves } = tree;
     const clients = await this.#clients(request, leaves);
@@ -56,9 +60,10 @@ export class FirstMembers {
     if (as !== undefined && founder !== as) return refused("AS_MISMATCH");
     const distinct = await finishInSteps(distinctWork(clients), pause);
     const count = distinct.size;
+    const everyMember = count === leaves.count;
     if (tracking === "ordering") {
       const members = await finishInSteps(pagesWork([...distinct]), pause);
-      return { kind: "beginning", members, count, full: undefined, founder };
+      return { kind: "beginning", members, count, everyMember, full: undefined, founder };
     }
     const owned = clients.reduce((sum, clientId) => sum + (clientId === undefined ? 0 : 1), 0);
     if (owned < leaves.count && !request.settings.strangers) {
@@ -78,7 +83,7 @@ export class FirstMembers {
       leaves: (leaves.indexes.at(-1) ?? -1) + 1,
       clients: await finishInSteps(clientPagesWork(leaves.indexes, clients), pause),
     };
-    return { kind: "beginning", members, count, full, founder };
+    return { kind: "beginning", members, count, everyMember, full, founder };
   }
 
   #clients(request: ApplicationRequest, leaves: TreeLeaves): Promise<Clients> {

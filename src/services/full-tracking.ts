@@ -102,10 +102,20 @@ export class FullTracking implements Tracking {
     const { sender } = proposal;
     const outcome = await checkProposal(group, proposal, this.#terms(request));
     if (outcome.kind === "refused") return brokenRule("PROPOSAL_INVALID", outcome);
-    const owner =
-      sender.type === "member" ? (await this.#clients.owners(request, context, [sender.leaf]))[0] : undefined;
+    const owner = await this.#proposer(request, context, proposal);
     if (as !== undefined && owner !== as) return refused("AS_MISMATCH");
     return { kind: "judged", sender: named(sender, owner), proposalRef: outcome.ref };
+  }
+
+  /** The client of the sender's leaf, also of the one that a new member asks to be added with. */
+  async #proposer(
+    request: ApplicationRequest,
+    context: GroupContext,
+    { sender, proposal }: PublicProposal,
+  ): Promise<string | undefined> {
+    if (sender.type === "member") return (await this.#clients.owners(request, context, [sender.leaf]))[0];
+    if (sender.type !== "newMemberProposal" || proposal.type !== "add") return undefined;
+    return (await this.#groups.clientsOf(request, [proposal.keyPackage.leafNode.credential]))[0];
   }
 
   /** Who sent a PrivateMessage only members can tell; that `as` is one of them can be told here. */
@@ -272,7 +282,7 @@ function followedState(
 function named(sender: MlsSender, clientId: string | undefined): Sender {
   const client = clientId === undefined ? {} : { clientId };
   if (sender.type === "member") return { type: "member", leaf: sender.leaf, ...client };
-  return { type: sender.type === "external" ? "external" : "newMember" };
+  return sender.type === "external" ? { type: "external" } : { type: "newMember", ...client };
 }
 
 function brokenRule(reason: Reason, { rule, section, message }: MlsRefusal): Refused {

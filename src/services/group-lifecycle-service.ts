@@ -133,7 +133,9 @@ export class GroupLifecycleService {
       epoch: String(info.epoch),
       settings: params.settings ?? {},
       groupInfo: params.groupInfo,
-      ...(params.tracking === "full" ? { full: first.full } : { tree: tree?.stored }),
+      ...(params.tracking === "full"
+        ? { full: first.full }
+        : { tree: tree?.stored, everyMemberKnown: first.everyMember }),
       members: first.members,
       memberCount: first.memberCount,
       reservations: first.reservations,

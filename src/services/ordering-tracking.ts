@@ -2,7 +2,8 @@
 // Checks shape, sender as far as it can be seen, GroupInfo and tree when given (PROTOCOL §4).
 import type { Refused } from "../actors/actor-port.ts";
 import type { Sender } from "../actors/group-state.ts";
-import { proposalRef, type GroupMessage, type Sender as MlsSender } from "../mls/framing.ts";
+import { proposalRef, type GroupMessage, type PublicGroupMessage, type Sender as MlsSender } from "../mls/framing.ts";
+import type { LeafNode } from "../mls/leaf-node.ts";
 import { equalBytes, isCiphersuite } from "../mls/suites.ts";
 import type { Params } from "../protocol/methods.ts";
 import { broken } from "./group-checks.ts";
@@ -55,12 +56,13 @@ export class OrderingTracking implements Tracking {
     if (originator.kind === "refused") return originator;
     const { joiner, sender } = originator;
     const { applicationId } = request;
+    const removed = (params.removed ?? []).filter((clientId) => clientId !== joiner);
     const command = {
       external: sender?.type === "newMember",
       resync: joiner !== undefined && (await this.#groups.isMember(applicationId, head.context, joiner)),
       added: joiner === undefined ? recipients.added : [...recipients.added, { clientId: joiner }],
       sharedWelcomes: recipients.sharedWelcomes,
-      removed: params.removed ?? [],
+      removed: await this.#leaving(applicationId, head, removed),
       ...(params.groupInfo === undefined ? {} : { groupInfo: params.groupInfo }),
       ...(info?.tree === undefined ? {} : { tree: info.tree.stored }),
     };
@@ -78,8 +80,9 @@ export class OrderingTracking implements Tracking {
     return { kind: "judged", sender: originator.sender, proposalRef: refOf(message, head.context.ciphersuite) };
   }
 
-  async send(request: ApplicationRequest, { as }: Params<"group.send">): Promise<Refused | undefined> {
-    return this.#unregistered(request, as);
+  async send(request: ApplicationRequest, { as }: Params<"group.send">, head: GroupHead): Promise<Refused | undefined> {
+    if (as === undefined || (await this.#mayBeMember(request, head, as))) return undefined;
+    return refused("AS_MISMATCH");
   }
 
   /** The GroupInfo of the epoch to come: same group and suite, the commit's own tag where it can be seen. */
@@ -145,6 +148,15 @@ export class OrderingTracking implements Tracking {
     return { kind: "recipients", ...toInboxes, undelivered: undelivered.welcomes };
   }
 
+  /** Each once; where every member is known, nobody who is none. */
+  async #leaving(applicationId: string, { context }: GroupHead, removed: readonly string[]): Promise<string[]> {
+    const named = [...new Set(removed)];
+    if (context.everyMemberKnown !== true) return named;
+    const place = this.#groups.place(applicationId, context);
+    const standing = await this.#groups.roster.standing(place, context, named);
+    return named.filter((_, n) => standing[n] !== undefined);
+  }
+
   /** The sender as far as it can be known, and that `as` owns its leaf. */
   async #originator(
     request: ApplicationRequest,
@@ -152,41 +164,45 @@ export class OrderingTracking implements Tracking {
     head: GroupHead,
     message: GroupMessage,
   ): Promise<Originator | Refused> {
-    const stranger = await this.#unregistered(request, as);
-    if (stranger !== undefined) return stranger;
     const sender = message.wireFormat === "public" ? message.sender : undefined;
-    const owner = await this.#owner(request, head, message, sender);
-    if (owner !== undefined && as !== undefined && owner !== as) return refused("AS_MISMATCH");
-    const clientId = owner ?? as;
-    if (sender?.type === "newMemberCommit" && clientId === undefined && !request.settings.strangers) {
+    const owner = await this.#owner(request, head, message);
+    if (sender?.type === "newMemberCommit" && owner === undefined && !request.settings.strangers) {
       return broken("COMMIT_INVALID", "LEAF_CLIENT", "PROTOCOL M5", "the joining leaf belongs to no registered client");
     }
+    if (as !== undefined && owner !== as) {
+      const unseen = owner === undefined && (sender === undefined || sender.type === "member");
+      if (!unseen || !(await this.#mayBeMember(request, head, as))) return refused("AS_MISMATCH");
+    }
+    const clientId = owner ?? as;
     const joiner = sender?.type === "newMemberCommit" ? clientId : undefined;
     return { kind: "originator", sender: nameSender(sender, clientId), joiner };
   }
 
-  async #unregistered(request: ApplicationRequest, as: string | undefined): Promise<Refused | undefined> {
-    if (as === undefined) return undefined;
-    const [client] = await this.#groups.identities(request.applicationId, [as]);
-    return client === undefined ? refused("AS_MISMATCH") : undefined;
+  /** A registered client; a member, where every member is known. */
+  async #mayBeMember({ applicationId }: ApplicationRequest, { context }: GroupHead, as: string): Promise<boolean> {
+    const [client] = await this.#groups.identities(applicationId, [as]);
+    if (client === undefined || context.everyMemberKnown !== true) return client !== undefined;
+    return this.#groups.isMember(applicationId, context, as);
   }
 
-  async #owner(
-    request: ApplicationRequest,
-    head: GroupHead,
-    message: GroupMessage,
-    sender: MlsSender | undefined,
-  ): Promise<string | undefined> {
-    if (sender?.type === "member") {
-      const leaf = (await this.#groups.currentTree(request.applicationId, head))?.leaf(sender.leaf);
-      return leaf === undefined ? undefined : (await this.#groups.clientsOf(request, [leaf.credential]))[0];
-    }
-    if (sender?.type !== "newMemberCommit" || message.wireFormat !== "public" || message.contentType !== "commit") {
-      return undefined;
-    }
-    const leaf = message.commit.path?.leafNode;
+  /** Whose the sender's leaf is; undefined: it can't be seen, or is no client's current identity. */
+  async #owner(request: ApplicationRequest, head: GroupHead, message: GroupMessage): Promise<string | undefined> {
+    if (message.wireFormat !== "public") return undefined;
+    const { sender } = message;
+    const leaf =
+      sender.type === "member"
+        ? (await this.#groups.currentTree(request.applicationId, head))?.leaf(sender.leaf)
+        : newMemberLeaf(message);
     return leaf === undefined ? undefined : (await this.#groups.clientsOf(request, [leaf.credential]))[0];
   }
+}
+
+/** The leaf that a sender from outside brings along. */
+function newMemberLeaf(message: PublicGroupMessage): LeafNode | undefined {
+  const { type } = message.sender;
+  if (message.contentType === "commit") return type === "newMemberCommit" ? message.commit.path?.leafNode : undefined;
+  const { proposal } = message;
+  return type === "newMemberProposal" && proposal.type === "add" ? proposal.keyPackage.leafNode : undefined;
 }
 
 function nameSender(sender: MlsSender | undefined, clientId: string | undefined): Sender | undefined {

@@ -1,4 +1,5 @@
 // External commits over the wire (PROTOCOL M7), under both kinds of tracking.
+import { decodeMlsMessage, encodeMlsMessage, proposeAddExternal } from "ts-mls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { GroupEvents } from "../../src/protocol/schemas/events.ts";
 import { AppWorld, refusal, type TestApplication } from "../support/app-world.ts";
@@ -84,5 +85,23 @@ describe.each(["ordering", "full"] as const)("external joins, %s", (tracking) =>
     const { as: _as, ...params } = (await external(alice, nobody)).params;
     const error = await refusal(open.client.group.commit(params));
     expect(error).toMatchObject({ reason: "COMMIT_INVALID", details: { rule: "LEAF_CLIENT" } });
+  });
+
+  test("[M2] who asks to be added is `as` of the package that it asks with, and the proposal says so", async () => {
+    const [alice, bob] = await pair(tracking);
+    const carol = await device();
+    const { publicPackage, privatePackage } = await carol.mls.ownKeyPackage();
+    const [info] = decodeMlsMessage(await alice.group.groupInfo(), 0) ?? [];
+    if (info?.wireformat !== "mls_group_info") throw new Error("no GroupInfo");
+    const asking = await proposeAddExternal(info.groupInfo, publicPackage, privatePackage, carol.mls.impl);
+    const params = { groupId: alice.groupId, proposal: encodeMlsMessage(asking) };
+    const error = await refusal(app.client.group.propose({ ...params, as: bob.device.clientId }));
+    expect(error).toMatchObject({ code: "PERMISSION_DENIED", reason: "AS_MISMATCH" });
+    await app.client.group.propose({ ...params, as: carol.clientId });
+    const [event] = (await groupEvents(app.client, alice.groupId)).slice(-1);
+    expect(event).toMatchObject({
+      type: "proposal",
+      body: { sender: { type: "newMember", clientId: carol.clientId } },
+    });
   });
 });
