@@ -42,8 +42,8 @@ export function widened(application: GovernedBy, own: GroupSettings): keyof Grou
   if (own.enforceProposals !== undefined && own.enforceProposals !== kept.enforceProposals) return "enforceProposals";
   if (own.pastEpochs !== undefined && own.pastEpochs !== kept.pastEpochs) return "pastEpochs";
   if (own.groupMembersMax !== undefined && own.groupMembersMax !== kept.groupMembersMax) return "groupMembersMax";
-  const { ms, events, bytes } = own.groupRetention ?? kept.groupRetention;
   const { groupRetention } = kept;
+  const { ms, events, bytes } = { ...groupRetention, ...own.groupRetention };
   if (ms !== groupRetention.ms || events !== groupRetention.events || bytes !== groupRetention.bytes) {
     return "groupRetention";
   }

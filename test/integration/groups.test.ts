@@ -25,7 +25,13 @@ function freshId(): Uint8Array {
 
 describe("settings", () => {
   test("a group narrows its application's settings, and an event says so; what is wider is SETTING_WIDENED", async () => {
-    const narrow = await world.application({ externalJoin: "members", pastEpochs: 2, groupMembersMax: 10 });
+    const groupRetention = { ms: 86_400_000, events: 500 };
+    const narrow = await world.application({
+      externalJoin: "members",
+      pastEpochs: 2,
+      groupMembersMax: 10,
+      groupRetention,
+    });
     const member = await Member.create(narrow.client, await device(narrow), { settings: { pastEpochs: 1 } });
     const { groupId } = member;
     for (const settings of [
@@ -39,8 +45,9 @@ describe("settings", () => {
       const setting = Object.keys(settings)[0];
       expect(error).toMatchObject({ code: "INVALID_ARGUMENT", reason: "SETTING_WIDENED", details: { setting } });
     }
-    const updated = await narrow.client.group.update({ groupId, settings: { externalJoin: "none" } });
-    expect(updated).toEqual({ settings: { pastEpochs: 1, externalJoin: "none" } });
+    const settings = { externalJoin: "none" as const, groupRetention: { events: 50 } };
+    const updated = await narrow.client.group.update({ groupId, settings });
+    expect(updated).toEqual({ settings: { pastEpochs: 1, ...settings } });
     expect((await narrow.client.group.get({ groupId, include: ["settings"] })).settings).toEqual(updated.settings);
     expect(await groupEvents(narrow.client, groupId)).toEqual([{ offset: 1, type: "settings", body: updated }]);
   });

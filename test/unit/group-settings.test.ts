@@ -50,6 +50,13 @@ for (const name of Object.keys(wide) as (keyof typeof wide)[]) {
   });
 }
 
+it("a group narrows one of its retention's limits and leaves the others as its application has them", () => {
+  const own = { groupRetention: { events: 5 } };
+  expect(widened(application, own)).toBeUndefined();
+  expect(effective(application, own).groupRetention).toEqual({ ms: 1000, events: 5, bytes: 100 });
+  expect(widened(application, { groupRetention: { bytes: 101 } })).toBe("groupRetention");
+});
+
 it("enforceProposals can't be switched off where the application wants it", () => {
   expect(widened({ ...application, enforceProposals: true }, { enforceProposals: false })).toBe("enforceProposals");
 });

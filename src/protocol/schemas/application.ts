@@ -43,10 +43,15 @@ export const externalJoin = z
   .enum(["members", "none", "open"], "expected members, none or open")
   .meta({ title: "externalJoin" });
 
+const groupRetentionFields = {
+  ms: uint(Number.MAX_SAFE_INTEGER, 1),
+  events: uint(Number.MAX_SAFE_INTEGER, 1),
+  bytes: uint(Number.MAX_SAFE_INTEGER, 1),
+};
 const groupRetention = map({
-  ms: uint(Number.MAX_SAFE_INTEGER, 1).default(30 * DAY_MS),
-  events: uint(Number.MAX_SAFE_INTEGER, 1).default(100_000),
-  bytes: uint(Number.MAX_SAFE_INTEGER, 1).default(268_435_456),
+  ms: groupRetentionFields.ms.default(30 * DAY_MS),
+  events: groupRetentionFields.events.default(100_000),
+  bytes: groupRetentionFields.bytes.default(268_435_456),
 }).meta({ title: "groupRetention" });
 
 const inboxRetention = map({
@@ -129,7 +134,8 @@ export const groupSettings = map({
   enforceProposals: bool.exactOptional(),
   pastEpochs: fields.pastEpochs.exactOptional(),
   groupMembersMax: fields.groupMembersMax.exactOptional(),
-  groupRetention: groupRetention.exactOptional(),
+  // What is left out stays as the application has it: its default might be wider than that.
+  groupRetention: map(eachOptional(groupRetentionFields)).exactOptional(),
 }).meta({ title: "groupSettings" });
 
 export const settingMeanings = {
