@@ -103,7 +103,7 @@ function update(context: GroupContext, event: Extract<Event, { type: "update" }>
 function close(context: GroupContext, event: Extract<Event, { type: "delete" }>): Step {
   const logged = log(context, "closed", { reason: "deleted" }, 64, event);
   return {
-    context: { window: { last: logged.window.last, segments: [] }, trees: [], members: 0, proposals: 0 },
+    context: { window: { last: logged.window.last, segments: [] }, trees: [], members: 0, proposals: 0, treeBytes: 0 },
     effects: [
       ...logged.effects,
       { type: "purge" },

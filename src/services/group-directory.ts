@@ -28,6 +28,12 @@ export interface GroupHead {
   readonly context: GroupContext;
 }
 
+/** What is left of a group whose id is taken for ever. */
+export interface ClosedGroup {
+  readonly state: "closed";
+  readonly context: GroupContext;
+}
+
 export interface GroupPosition {
   readonly lineage: string;
   readonly offset: number;
@@ -65,13 +71,20 @@ export class GroupDirectory {
 
   /** undefined: no such group, or it is closed. */
   async head(applicationId: string, groupId: Uint8Array): Promise<GroupHead | undefined> {
+    const head = await this.headOrClosed(applicationId, groupId);
+    return head?.state === "closed" ? undefined : head;
+  }
+
+  /** undefined: there never was such a group. */
+  async headOrClosed(applicationId: string, groupId: Uint8Array): Promise<GroupHead | ClosedGroup | undefined> {
     const record = await readRecord<GroupContext>(this.#ports.store, this.address(applicationId, groupId));
-    if (record?.state !== "active" && record?.state !== "reinit") return undefined;
-    return { state: record.state, context: record.context };
+    if (record === undefined) return undefined;
+    const { state, context } = record;
+    return state === "active" || state === "reinit" || state === "closed" ? { state, context } : undefined;
   }
 
   /** Where the group's log ends, under the lineage that it has now. */
-  async position(applicationId: string, { context }: GroupHead): Promise<GroupPosition> {
+  async position(applicationId: string, { context }: GroupHead | ClosedGroup): Promise<GroupPosition> {
     const address = { applicationId, kind: "group", id: context.id } as const;
     const { shard, actor } = placeOf(this.#ports.store, address);
     const { lineage } = await this.#ports.store.readStreamHead(shard, actor);

@@ -36,7 +36,7 @@ export class GroupService {
   }
 
   async get(request: ApplicationRequest, { groupId, include }: Params<"group.get">): Promise<Answer> {
-    const head = await this.#groups.head(request.applicationId, groupId);
+    const head = await this.#groups.headOrClosed(request.applicationId, groupId);
     if (head === undefined) return refused("GROUP_NOT_FOUND");
     const { context } = head;
     const { shard, actor } = placeOf(this.#ports.store, this.#groups.address(request.applicationId, groupId));

@@ -169,7 +169,6 @@ describe("group.delete", () => {
     const message = await group.send(Buffer.from("late"));
     const refused = [
       app.client.group.delete({ groupId }),
-      app.client.group.get({ groupId }),
       app.client.group.tree({ groupId }),
       app.client.group.members({ groupId }),
       app.client.group.update({ groupId, settings: {} }),
@@ -180,6 +179,10 @@ describe("group.delete", () => {
     for (const error of await Promise.all(refused)) {
       expect(error).toMatchObject({ code: "NOT_FOUND", reason: "GROUP_NOT_FOUND" });
     }
+    const include = ["groupInfo", "proposals"] as const;
+    const { state, epoch, position, ...left } = await app.client.group.get({ groupId, include: [...include] });
+    expect({ state, epoch, offset: position.offset }).toEqual({ state: "closed", epoch: 1n, offset: 2 });
+    expect(left).toEqual({ groupId, tracking: "ordering", ciphersuite: 1, members: 0, treeBytes: 0, proposals: [] });
     expect((await refusal(app.client.stream.read({ kind: "group", id: groupId }))).reason).toBe("STREAM_NOT_FOUND");
     expect(await app.client.group.list({ clientId: member.device.clientId })).toEqual({ groups: [] });
   });

@@ -219,7 +219,7 @@ const groupDelete: Chain = {
       act: (key) => world.tight.group.delete({ groupId }, { key }),
       async seen() {
         return judge({
-          group: [await reasonOf(world.tight.group.get({ groupId })), "ok", "GROUP_NOT_FOUND"],
+          group: [(await world.tight.group.get({ groupId })).state, "active", "closed"],
           member: [await listed(), [hex(groupId)], []],
         });
       },

@@ -64,7 +64,8 @@ export const groupMethods = {
     scope: "group",
     mutates: false,
     reasons: ["GROUP_NOT_FOUND"],
-    summary: "A group's head, and what `include` asks for.",
+    summary:
+      "A group's head, and what `include` asks for. Of a deleted group, whose id is taken for ever, it says `closed`; other methods find it no more.",
   }),
   "group.tree": method(group.groupTree, {
     scope: "group",

@@ -100,7 +100,7 @@ export const subjectReasons = {
   GROUP_ENDED: {
     code: "FAILED_PRECONDITION",
     retryable: false,
-    message: "the group was closed or re-initialised",
+    message: "the group was re-initialised",
     remedy: "Go on in its successor, if there is one.",
   },
   GROUP_INFO_INVALID: {
