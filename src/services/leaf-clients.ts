@@ -48,7 +48,7 @@ export class LeafClients {
     if (doubled !== undefined) return doubled;
     const [standing] = facts.external ? [] : await this.owners(request, context, [facts.committer]);
     const committer = facts.external ? entered.find(({ leaf }) => leaf === facts.committer)?.clientId : standing;
-    if (facts.resynced !== undefined && leftOwners[left.indexOf(facts.resynced.leafIndex)] !== committer) {
+    if (facts.resynced !== undefined && !this.#comesBack(request, facts, leftOwners, committer)) {
       const rule = "a joiner removes nobody's leaf but its own former one";
       return broken("COMMIT_INVALID", "RESYNC_CLIENT", "12.4.3.2", rule);
     }
@@ -107,6 +107,21 @@ export class LeafClients {
       "PROTOCOL M5",
       "a changed credential is not its client's current identity",
     );
+  }
+
+  /** The leaf that a joiner removed was its client's; between strangers the provider decides. */
+  #comesBack(
+    { settings }: ApplicationRequest,
+    { resynced, left, entered, committer: joined }: CommitFacts,
+    leftOwners: readonly (string | undefined)[],
+    joiner: string | undefined,
+  ): boolean {
+    const former = leftOwners[left.findIndex(({ leafIndex }) => leafIndex === resynced?.leafIndex)];
+    if (former !== undefined || joiner !== undefined) return former === joiner;
+    const after = entered.find(({ leafIndex }) => leafIndex === joined);
+    if (resynced === undefined || after === undefined) return false;
+    const provider = this.#ports.identityProviders.of(settings);
+    return provider.validSuccessor(resynced.leafNode.credential, after.leafNode.credential);
   }
 
   async #memberTwice(

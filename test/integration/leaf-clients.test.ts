@@ -37,10 +37,9 @@ async function addRefused(founder: Member, ...clients: readonly MlsClient[]) {
   return refusal(app.client.group.commit(founder.params(pending)));
 }
 
-async function external(founder: Member, mls: MlsClient, resync: boolean) {
-  const { groupId } = founder;
-  const { groupInfo } = await app.client.group.get({ groupId, include: ["groupInfo"] });
-  const { ratchetTree } = await app.client.group.tree({ groupId });
+async function external({ client, groupId }: Member, mls: MlsClient, resync: boolean) {
+  const { groupInfo } = await client.group.get({ groupId, include: ["groupInfo"] });
+  const { ratchetTree } = await client.group.tree({ groupId });
   const { commit, groupInfo: next } = await mls.joinExternally(groupInfo as Uint8Array, { ratchetTree, resync });
   return { groupId, commit, groupInfo: next };
 }
@@ -121,5 +120,19 @@ describe("[M7] who comes back from outside", () => {
       reason: "COMMIT_INVALID",
       details: { rule: "RESYNC_CLIENT", section: "12.4.3.2" },
     });
+  });
+
+  test("[M5] RESYNC_CLIENT: a stranger takes no other stranger's leaf, and comes back to its own", async () => {
+    const open = await world.application({ strangers: true });
+    const founder = await Member.create(open.client, await createDevice(open.client, "host"), { tracking: "full" });
+    const guest = await MlsClient.create({ identity: "guest" });
+    await founder.commit({ add: [(await guest.createKeyPackage()).message] });
+    const { signatureKey: publicKey, signaturePrivateKey: signKey } = guest;
+    const thief = await MlsClient.create({ identity: "thief", signatureKeyPair: { publicKey, signKey } });
+    expect(await refusal(open.client.group.commit(await external(founder, thief, true)))).toMatchObject({
+      reason: "COMMIT_INVALID",
+      details: { rule: "RESYNC_CLIENT", section: "12.4.3.2" },
+    });
+    expect(await open.client.group.commit(await external(founder, guest, true))).toMatchObject({ epoch: 2n });
   });
 });
