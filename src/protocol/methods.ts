@@ -35,6 +35,7 @@ export const commonReasons: readonly Reason[] = [
   "RATE_LIMITED",
   "IN_FLIGHT_LIMIT",
   "MAILBOX_FULL",
+  "ACTORS_LIMIT",
   "DEADLINE_EXCEEDED",
   "CANCELLED",
   "STORE_UNAVAILABLE",

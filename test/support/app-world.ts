@@ -8,6 +8,7 @@ import { startApp, type App } from "../../src/app.ts";
 import { AegisError, connect, type AegisClient, type ParamsInput } from "../../src/client/client.ts";
 import type { Limits } from "../../src/config.ts";
 import { loadConfig } from "../../src/load-config.ts";
+import { commonReasons, isMethodName, methods } from "../../src/protocol/methods.ts";
 import { createTelemetry } from "../../src/telemetry.ts";
 import { WireClient } from "./wire-client.ts";
 
@@ -114,14 +115,19 @@ export class AppWorld {
   }
 }
 
-/** The error with which a call must end. */
+/** The error with which a call must end. @throws Error when the page does not name its reason for the method (E1) */
 export async function refusal(call: Promise<unknown>): Promise<AegisError> {
   const error: unknown = await call.then(
     (result) => new Error(`not refused: ${JSON.stringify(result, (_, value: unknown) => String(value))}`),
     (reason: unknown) => reason,
   );
-  if (error instanceof AegisError) return error;
-  throw error;
+  if (!(error instanceof AegisError)) throw error;
+  const { method, reason } = error;
+  if (method !== undefined && isMethodName(method)) {
+    const named: readonly string[] = [...methods[method].reasons, ...commonReasons];
+    if (!named.includes(reason)) throw new Error(`${method} does not name ${reason} among its reasons`);
+  }
+  return error;
 }
 
 /** A basic credential: its type, then its identity with a header for its length (RFC 9420 §5.3). */

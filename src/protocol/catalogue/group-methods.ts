@@ -14,6 +14,7 @@ export const groupMethods = {
       "SETTING_WIDENED",
       "MEMBERS_LIMIT",
       "QUOTA",
+      "STATE_MOVED",
       "TREES_WAITING",
       "TREE_WORKER_LOST",
     ],
@@ -35,6 +36,7 @@ export const groupMethods = {
       "GROUP_ENDED",
       "EXTERNAL_JOIN",
       "AS_MISMATCH",
+      "CLIENT_NOT_FOUND",
       "MEMBERS_LIMIT",
       "TREES_WAITING",
       "TREE_WORKER_LOST",
@@ -45,7 +47,15 @@ export const groupMethods = {
   "group.putGroupInfo": method(group.groupPutGroupInfo, {
     scope: "group",
     mutates: true,
-    reasons: ["GROUP_NOT_FOUND", "GROUP_INFO_INVALID", "GROUP_ENDED"],
+    reasons: [
+      "GROUP_NOT_FOUND",
+      "EPOCH_CONFLICT",
+      "GROUP_INFO_INVALID",
+      "TREE_INVALID",
+      "GROUP_ENDED",
+      "TREES_WAITING",
+      "TREE_WORKER_LOST",
+    ],
     summary: "Replaces the stored GroupInfo of the current epoch by another member's, equal in context and tag.",
   }),
   "group.propose": method(group.groupPropose, {

@@ -12,7 +12,7 @@ export const streamMethods = {
   "subscription.add": method(stream.subscriptionAdd, {
     scope: "stream",
     mutates: false,
-    reasons: ["SUBSCRIPTION_NOT_FOUND", "STREAM_NOT_FOUND", "STREAMS_LIMIT", "SCOPE"],
+    reasons: ["SUBSCRIPTION_NOT_FOUND", "STREAM_NOT_FOUND", "EPOCH_AHEAD", "STREAMS_LIMIT", "SCOPE"],
     summary:
       "Adds up to 1,000 streams; each is answered in order by its number or an error of its own. `after`: a position, `start`, `now`, or for a group `{epoch}` (after the commit that began that epoch). Default: an inbox from what was last acknowledged, a group from `now`.",
   }),
@@ -31,7 +31,7 @@ export const streamMethods = {
   "stream.read": method(stream.streamRead, {
     scope: "stream",
     mutates: false,
-    reasons: ["STREAM_NOT_FOUND", "SCOPE"],
+    reasons: ["STREAM_NOT_FOUND", "EPOCH_AHEAD", "SCOPE"],
     summary:
       "Reads a slice of a stream without a subscription. `position` is where to go on, `more` that there is more.",
   }),
