@@ -128,6 +128,11 @@ describe("frames", () => {
     expect(clientFrames(encode([0, 1, "m", {}, { ttlMs: endless }]))).toMatchObject([{ meta: { ttlMs: most } }]);
   });
 
+  test("[T1] elements beyond those that are named are ignored, also within an acknowledgement", () => {
+    const offsets = [{ stream: 1, offset: 2 }];
+    expect(clientFrames(encode([4, 1, [[1, 2, "more"]], "more"]))).toEqual([{ type: "ack", subscription: 1, offsets }]);
+  });
+
   test("[E2] bytes that are no frame are refused whole", () => {
     const wrong: Uint8Array[] = [
       new Uint8Array(0),

@@ -23,7 +23,7 @@ export const requestMeta = map({
   ttlMs: magnitude.exactOptional(),
   trace: text(0, 256).exactOptional(),
 });
-export const ack = z.tuple([uint32, z.array(z.tuple([uint32, offset]))], z.unknown());
+export const ack = z.tuple([uint32, z.array(z.tuple([uint32, offset], z.unknown()))], z.unknown());
 export const credit = z.tuple([uint32, magnitude, magnitude], z.unknown());
 export const cancel = z.tuple([uint32], z.unknown());
 export const nonce = z.tuple([z.union([z.number(), z.bigint(), text(0, 64), binary(0, 64)])], z.unknown());
