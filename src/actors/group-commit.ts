@@ -106,9 +106,7 @@ export function commit(context: GroupContext, command: SubmitCommitCommand & Tur
     ...sharedWelcomeEffects(context, command),
     ...membershipEffects(context, command, epoch, offset),
   ];
-  if (command.groupInfo !== undefined) {
-    effects.push({ type: "putPart", name: GROUP_INFO_PART, bytes: command.groupInfo });
-  }
+  effects.push(groupInfoEffect(command));
   effects.push(...leafEffects(context, command.full), ...removalEffects(context, command));
   const ended = logReinit({ ...context, window: logged.window }, command);
   effects.push(...ended.effects);
@@ -130,6 +128,12 @@ export function commit(context: GroupContext, command: SubmitCommitCommand & Tur
     },
     effects,
   };
+}
+
+/** The one that is there is of the epoch that ends: nobody could join with it. */
+function groupInfoEffect({ groupInfo }: SubmitCommitCommand): Effect {
+  if (groupInfo === undefined) return { type: "deletePart", name: GROUP_INFO_PART };
+  return { type: "putPart", name: GROUP_INFO_PART, bytes: groupInfo };
 }
 
 function successorOf({ full }: SubmitCommitCommand): Pick<GroupContext, "successor"> {

@@ -76,6 +76,7 @@ export const fieldMeanings: Readonly<Record<string, string>> = {
   "group.update parameter settings": "what this group narrows from now on",
   "group.update result settings": "all that it narrows now",
   "group.get settings": "what this group narrows",
+  "group.get groupInfo": "the present epoch's GroupInfo, byte for byte; absent after a commit that came without one",
   "settings settings": "what the group narrows now",
   tracking: "`full`: the back-end follows the public tree; `ordering`: it orders by epoch and checks what it is given",
   as: "the client who made the message; must own the sender's leaf where that is seen, else be a member where all are known",

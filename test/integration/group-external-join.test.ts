@@ -68,6 +68,19 @@ describe.each(["ordering", "full"] as const)("external joins, %s", (tracking) =>
     expect((await refusal(app.client.group.commit(again.params))).reason).toBe("EXTERNAL_JOIN");
   });
 
+  test("[M8] a GroupInfo is served in its own epoch: after a commit without one there is none until a member puts it", async () => {
+    const alice = await Member.create(app.client, await device(), { tracking, settings: { externalJoin: "none" } });
+    const { groupId } = alice;
+    const served = async () => (await app.client.group.get({ groupId, include: ["groupInfo"] })).groupInfo;
+    expect(await served()).toBeDefined();
+    const pending = await alice.group.commit();
+    await app.client.group.commit({ groupId, commit: pending.commit });
+    pending.accept();
+    expect(await served()).toBeUndefined();
+    await app.client.group.putGroupInfo({ groupId, groupInfo: pending.groupInfo });
+    expect(await served()).toEqual(pending.groupInfo);
+  });
+
   test("[M7] under `open` a registered client joins and is a member; one that is not registered is refused", async () => {
     const open = await world.application({ externalJoin: "open" });
     const [alice, bob] = await pair(tracking, open);

@@ -239,7 +239,7 @@ describeMachine<State, GroupCommand["type"]>({
       in: "active",
       when: "without a GroupInfo where none is needed",
       send: withoutGroupInfo(submitCommit(0, { governed: { ...GOVERNED, externalJoin: "none" } })),
-      emits: [logged(1, "commit"), { type: "putMark" }, { type: "reply" }],
+      emits: [logged(1, "commit"), { type: "putMark" }, { type: "deletePart", name: "groupInfo" }, { type: "reply" }],
     },
     {
       in: "active",
