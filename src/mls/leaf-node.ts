@@ -22,14 +22,11 @@ export interface Lifetime {
   readonly notAfter: bigint;
 }
 
-/** Where the fields of a LeafNode lie in its bytes. */
+/** Where fields of a LeafNode lie in its buffer. */
 interface Layout {
   readonly start: number;
-  readonly encryptionKeyEnd: number;
-  readonly signatureKeyEnd: number;
-  readonly credentialEnd: number;
+  readonly credentialAt: number;
   readonly sourceAt: number;
-  readonly extensionsAt: number;
   readonly extensionsEnd: number;
   readonly end: number;
 }
@@ -38,37 +35,54 @@ const SOURCES: readonly LeafNodeSource[] = ["keyPackage", "update", "commit"];
 
 export class LeafNode {
   readonly #buffer: Uint8Array;
-  readonly #layout: Layout;
+  // Enough to find each field in a few steps, and no object for them: a group pays for it with every member.
+  readonly #start: number;
+  readonly #credentialAt: number;
+  readonly #sourceAt: number;
+  readonly #extensionsEnd: number;
+  readonly #end: number;
 
   constructor(buffer: Uint8Array, layout: Layout) {
     this.#buffer = buffer;
-    this.#layout = layout;
+    this.#start = layout.start;
+    this.#credentialAt = layout.credentialAt;
+    this.#sourceAt = layout.sourceAt;
+    this.#extensionsEnd = layout.extensionsEnd;
+    this.#end = layout.end;
   }
 
   /** The whole encoding. */
   get bytes(): Uint8Array {
-    return this.#buffer.subarray(this.#layout.start, this.#layout.end);
+    return this.#buffer.subarray(this.#start, this.#end);
+  }
+
+  /** Bytes of the whole encoding. */
+  get size(): number {
+    return this.#end - this.#start;
   }
 
   get encryptionKey(): Uint8Array {
-    return this.#reader(this.#layout.start).opaque();
+    return this.#reader(this.#start).opaque();
   }
 
   get signatureKey(): Uint8Array {
-    return this.#reader(this.#layout.encryptionKeyEnd).opaque();
+    const reader = this.#reader(this.#start);
+    reader.skipOpaque();
+    return reader.opaque();
   }
 
   /** The Credential struct with its type. */
   get credential(): Uint8Array {
-    return this.#buffer.subarray(this.#layout.signatureKeyEnd, this.#layout.credentialEnd);
+    return readCredential(this.#reader(this.#credentialAt)).bytes;
   }
 
   get credentialType(): number {
-    return this.#reader(this.#layout.signatureKeyEnd).u16();
+    return this.#reader(this.#credentialAt).u16();
   }
 
   get capabilities(): Capabilities {
-    const reader = this.#reader(this.#layout.credentialEnd);
+    const reader = this.#reader(this.#credentialAt);
+    readCredential(reader);
     return {
       versions: readCodePoints(reader),
       ciphersuites: readCodePoints(reader),
@@ -79,32 +93,34 @@ export class LeafNode {
   }
 
   get source(): LeafNodeSource {
-    return SOURCES[(this.#buffer[this.#layout.sourceAt] as number) - 1] as LeafNodeSource;
+    return SOURCES[(this.#buffer[this.#sourceAt] as number) - 1] as LeafNodeSource;
   }
 
   /** Only of leaf nodes from key packages. */
   get lifetime(): Lifetime | undefined {
     if (this.source !== "keyPackage") return undefined;
-    const reader = this.#reader(this.#layout.sourceAt + 1);
+    const reader = this.#reader(this.#sourceAt + 1);
     return { notBefore: reader.u64(), notAfter: reader.u64() };
   }
 
   /** Only of leaf nodes from commits. */
   get parentHash(): Uint8Array | undefined {
-    return this.source === "commit" ? this.#reader(this.#layout.sourceAt + 1).opaque() : undefined;
+    return this.source === "commit" ? this.#reader(this.#sourceAt + 1).opaque() : undefined;
   }
 
   get extensions(): Extension[] {
-    return readExtensions(this.#reader(this.#layout.extensionsAt));
+    const reader = this.#reader(this.#sourceAt);
+    skipSource(reader);
+    return readExtensions(reader);
   }
 
   get signature(): Uint8Array {
-    return this.#reader(this.#layout.extensionsEnd).opaque();
+    return this.#reader(this.#extensionsEnd).opaque();
   }
 
   /** LeafNodeTBS. `place` is signed along in leaf nodes made inside a group. */
   toBeSigned(place: { readonly groupId: Uint8Array; readonly leafIndex: number } | undefined): Uint8Array {
-    const fields = this.#buffer.subarray(this.#layout.start, this.#layout.extensionsEnd);
+    const fields = this.#buffer.subarray(this.#start, this.#extensionsEnd);
     if (this.source === "keyPackage" || place === undefined) return fields;
     return new Writer(fields.length + place.groupId.length + 8)
       .raw(fields)
@@ -122,48 +138,38 @@ export class LeafNode {
 
   /** The same node in a buffer of its own, so that it does not hold a whole message in memory. */
   compact(): LeafNode {
-    const { start, end } = this.#layout;
-    const shift = (at: number): number => at - start;
-    return new LeafNode(this.#buffer.slice(start, end), {
+    const start = this.#start;
+    return new LeafNode(this.#buffer.slice(start, this.#end), {
       start: 0,
-      encryptionKeyEnd: shift(this.#layout.encryptionKeyEnd),
-      signatureKeyEnd: shift(this.#layout.signatureKeyEnd),
-      credentialEnd: shift(this.#layout.credentialEnd),
-      sourceAt: shift(this.#layout.sourceAt),
-      extensionsAt: shift(this.#layout.extensionsAt),
-      extensionsEnd: shift(this.#layout.extensionsEnd),
-      end: shift(end),
+      credentialAt: this.#credentialAt - start,
+      sourceAt: this.#sourceAt - start,
+      extensionsEnd: this.#extensionsEnd - start,
+      end: this.#end - start,
     });
   }
 
   #reader(at: number): Reader {
-    return new Reader(this.#buffer, at, this.#layout.end);
+    return new Reader(this.#buffer, at, this.#end);
   }
 }
 
 export function readLeafNode(reader: Reader): LeafNode {
   const start = reader.offset;
   reader.skipOpaque();
-  const encryptionKeyEnd = reader.offset;
   reader.skipOpaque();
-  const signatureKeyEnd = reader.offset;
+  const credentialAt = reader.offset;
   readCredential(reader);
-  const credentialEnd = reader.offset;
   for (let list = 0; list < 5; list++) skipCodePoints(reader);
   const sourceAt = reader.offset;
   skipSource(reader);
-  const extensionsAt = reader.offset;
   skipExtensions(reader);
   const extensionsEnd = reader.offset;
   reader.skipOpaque();
   const end = reader.offset;
   return new LeafNode(reader.bytes, {
     start,
-    encryptionKeyEnd,
-    signatureKeyEnd,
-    credentialEnd,
+    credentialAt,
     sourceAt,
-    extensionsAt,
     extensionsEnd,
     end,
   });

@@ -63,7 +63,7 @@ export class HostileGroup {
     const { counters, keys } = group.state;
     const hash = createHash("sha256").update(group.groupContext).update(group.confirmationTag).update(this.#tree());
     // Their order tells which version was read last, and nothing else.
-    const sorted = [keys.encryption, keys.signature, counters].map((map) => map.entries().sort());
+    const sorted = [keys, counters].map((map) => map.entries().sort());
     hash.update(JSON.stringify(sorted));
     return hash.digest("hex");
   }

@@ -4,19 +4,26 @@ import type { LeafNode } from "../leaf-node.ts";
 import { isDefaultExtension, isDefaultProposal } from "../registries.ts";
 import { MapDraft, type VersionedMap } from "./versioned-map.ts";
 
-type Listing = "extension" | "proposal" | "credential";
+/** What is counted of a code point: the members that list it, and of credential types those that use it. */
+const COUNTED = { extension: 0, proposal: 1, credential: 2, credentialInUse: 3 } as const;
 
-/** Keys: what is listed, or "uses" for credential types in use, and the code point. */
-export type CapabilityCounters = VersionedMap<number>;
+type Counted = keyof typeof COUNTED;
+
+export type CapabilityCounters = VersionedMap<number, number>;
+
+/** Where it is counted: what is counted above the sixteen bits of the code point. */
+function counter(counted: Counted, codePoint: number): number {
+  return COUNTED[counted] * 0x1_0000 + codePoint;
+}
 
 export class CapabilityDraft {
-  readonly #counts: MapDraft<number>;
+  readonly #counts: MapDraft<number, number>;
   #members: number;
   /** Credential types in use; few, as a provider accepts few. */
   readonly #typesInUse: Set<number>;
 
   /** @param base absent: the counters of a whole tree are being built */
-  constructor(base?: CapabilityCounters, members = 0, typesInUse: ReadonlySet<number> = new Set()) {
+  constructor(base?: CapabilityCounters, members = 0, typesInUse: readonly number[] = []) {
     this.#counts = new MapDraft(base);
     this.#members = members;
     this.#typesInUse = new Set(typesInUse);
@@ -55,27 +62,27 @@ export class CapabilityDraft {
     );
   }
 
-  finish(): { readonly counters: CapabilityCounters; readonly typesInUse: ReadonlySet<number> } {
-    return { counters: this.#counts.finish(), typesInUse: this.#typesInUse };
+  finish(): { readonly counters: CapabilityCounters; readonly typesInUse: readonly number[] } {
+    return { counters: this.#counts.finish(), typesInUse: [...this.#typesInUse] };
   }
 
-  #listedByAll(listing: Listing, type: number): boolean {
-    return this.#members === 0 || this.#counts.get(`${listing} ${type}`) === this.#members;
+  #listedByAll(listing: Counted, type: number): boolean {
+    return this.#members === 0 || this.#counts.get(counter(listing, type)) === this.#members;
   }
 
   #count(leafNode: LeafNode, by: 1 | -1): void {
     const { extensions, proposals, credentials } = leafNode.capabilities;
     // A type listed twice counts once.
-    for (const type of new Set(extensions)) this.#change(`extension ${type}`, by);
-    for (const type of new Set(proposals)) this.#change(`proposal ${type}`, by);
-    for (const type of new Set(credentials)) this.#change(`credential ${type}`, by);
+    for (const type of new Set(extensions)) this.#change(counter("extension", type), by);
+    for (const type of new Set(proposals)) this.#change(counter("proposal", type), by);
+    for (const type of new Set(credentials)) this.#change(counter("credential", type), by);
     const used = leafNode.credentialType;
-    if (this.#change(`uses ${used}`, by) > 0) this.#typesInUse.add(used);
+    if (this.#change(counter("credentialInUse", used), by) > 0) this.#typesInUse.add(used);
     else this.#typesInUse.delete(used);
     this.#members += by;
   }
 
-  #change(key: string, by: 1 | -1): number {
+  #change(key: number, by: 1 | -1): number {
     const count = (this.#counts.get(key) ?? 0) + by;
     this.#counts.set(key, count === 0 ? undefined : count);
     return count;

@@ -10,7 +10,7 @@ export interface TreeState {
   readonly tree: PublicTree;
   readonly keys: KeyIndex;
   readonly counters: CapabilityCounters;
-  readonly credentialTypes: ReadonlySet<number>;
+  readonly credentialTypes: readonly number[];
 }
 
 export class GroupDraft {

@@ -3,57 +3,60 @@ import type { LeafNode } from "../leaf-node.ts";
 import type { ParentNode } from "../tree/parent-node.ts";
 import { MapDraft, type VersionedMap } from "./versioned-map.ts";
 
-/** Counts by key; a key that stands once counts 1. */
-export interface KeyIndex {
-  readonly encryption: VersionedMap<number>;
-  readonly signature: VersionedMap<number>;
-}
+/** By key: how often it stands as an encryption key, and how often as a signature key times SIGNATURE. */
+export type KeyIndex = VersionedMap<string, number>;
+
+const ENCRYPTION = 1;
+/** More than a tree has nodes. One map for both, as small groups are many and each map has a price of its own. */
+const SIGNATURE = 2 ** 20;
 
 export class KeyDraft {
-  readonly #encryption: MapDraft<number>;
-  readonly #signature: MapDraft<number>;
+  readonly #uses: MapDraft<string, number>;
 
   /** @param base absent: the index of a whole tree is being built */
   constructor(base?: KeyIndex) {
-    this.#encryption = new MapDraft(base?.encryption);
-    this.#signature = new MapDraft(base?.signature);
+    this.#uses = new MapDraft(base);
   }
 
   holdsEncryptionKey(key: Uint8Array): boolean {
-    return this.#encryption.get(textOf(key)) !== undefined;
+    return this.#usesOf(key) % SIGNATURE > 0;
   }
 
   holdsSignatureKey(key: Uint8Array): boolean {
-    return this.#signature.get(textOf(key)) !== undefined;
+    return this.#usesOf(key) >= SIGNATURE;
   }
 
   addLeaf(leafNode: LeafNode): void {
-    change(this.#encryption, leafNode.encryptionKey, 1);
-    change(this.#signature, leafNode.signatureKey, 1);
+    this.#change(leafNode.encryptionKey, ENCRYPTION);
+    this.#change(leafNode.signatureKey, SIGNATURE);
   }
 
   removeLeaf(leafNode: LeafNode): void {
-    change(this.#encryption, leafNode.encryptionKey, -1);
-    change(this.#signature, leafNode.signatureKey, -1);
+    this.#change(leafNode.encryptionKey, -ENCRYPTION);
+    this.#change(leafNode.signatureKey, -SIGNATURE);
   }
 
   addParent(node: Pick<ParentNode, "encryptionKey">): void {
-    change(this.#encryption, node.encryptionKey, 1);
+    this.#change(node.encryptionKey, ENCRYPTION);
   }
 
   removeParent(node: Pick<ParentNode, "encryptionKey">): void {
-    change(this.#encryption, node.encryptionKey, -1);
+    this.#change(node.encryptionKey, -ENCRYPTION);
   }
 
   finish(): KeyIndex {
-    return { encryption: this.#encryption.finish(), signature: this.#signature.finish() };
+    return this.#uses.finish();
   }
-}
 
-function change(keys: MapDraft<number>, key: Uint8Array, by: 1 | -1): void {
-  const text = textOf(key);
-  const count = (keys.get(text) ?? 0) + by;
-  keys.set(text, count === 0 ? undefined : count);
+  #usesOf(key: Uint8Array): number {
+    return this.#uses.get(textOf(key)) ?? 0;
+  }
+
+  #change(key: Uint8Array, by: number): void {
+    const text = textOf(key);
+    const uses = (this.#uses.get(text) ?? 0) + by;
+    this.#uses.set(text, uses === 0 ? undefined : uses);
+  }
 }
 
 /** One character a byte. */

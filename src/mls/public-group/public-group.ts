@@ -27,15 +27,12 @@ export interface PublicGroupSnapshot {
 
 export class PublicGroup {
   readonly context: GroupContext;
-  /** GroupContext, encoded. */
-  readonly groupContext: Uint8Array;
   readonly ciphersuite: Ciphersuite;
   readonly confirmationTag: Uint8Array;
   readonly state: TreeState;
 
   constructor(context: GroupContext, ciphersuite: Ciphersuite, confirmationTag: Uint8Array, state: TreeState) {
     this.context = context;
-    this.groupContext = encodeGroupContext(context);
     this.ciphersuite = ciphersuite;
     this.confirmationTag = confirmationTag;
     this.state = state;
@@ -51,6 +48,11 @@ export class PublicGroup {
 
   get groupId(): Uint8Array {
     return this.context.groupId;
+  }
+
+  /** GroupContext, encoded: not kept, as every group in memory would pay for it. */
+  get groupContext(): Uint8Array {
+    return encodeGroupContext(this.context);
   }
 
   get interimTranscriptHash(): Uint8Array {

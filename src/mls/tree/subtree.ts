@@ -1,17 +1,32 @@
-// The persistent nodes of a ratchet tree: never changed once made (but for the remembered hash),
+// The persistent nodes of a ratchet tree: never changed once made (but for inner nodes' remembered hash),
 // shared between epochs, so that a commit copies one path and a refused one leaves nothing behind.
 import type { LeafNode } from "../leaf-node.ts";
 import type { ParentNode } from "./parent-node.ts";
 import type { TreeHasher } from "./tree-hasher.ts";
 
-/** A leaf: level 0. */
-export interface LeafSlot {
-  readonly level: 0;
+/** A leaf. There is one a member: what follows from its node is not kept, its hash neither. */
+export class LeafSlot {
   readonly leafNode: LeafNode | undefined;
-  readonly occupied: number;
-  readonly resolutionSize: number;
-  readonly encodedSize: number;
-  treeHash: string | undefined;
+
+  constructor(leafNode: LeafNode | undefined) {
+    this.leafNode = leafNode;
+  }
+
+  get level(): 0 {
+    return 0;
+  }
+
+  get occupied(): number {
+    return this.leafNode === undefined ? 0 : 1;
+  }
+
+  get resolutionSize(): number {
+    return this.occupied;
+  }
+
+  get encodedSize(): number {
+    return this.leafNode === undefined ? 1 : 2 + this.leafNode.size;
+  }
 }
 
 /** An inner node with its two halves. */
@@ -41,17 +56,17 @@ export interface BlankSubtree {
 export type Subtree = LeafSlot | Branch | BlankSubtree;
 
 export function isLeaf(subtree: Subtree): subtree is LeafSlot {
-  return subtree.level === 0;
+  return subtree instanceof LeafSlot;
 }
 
 export function isBranch(subtree: Subtree): subtree is Branch {
   return "left" in subtree;
 }
 
+const BLANK_LEAF = new LeafSlot(undefined);
+
 export function leafSlot(leafNode: LeafNode | undefined): LeafSlot {
-  const count = leafNode === undefined ? 0 : 1;
-  const encodedSize = leafNode === undefined ? 1 : 2 + leafNode.bytes.length;
-  return { level: 0, leafNode, occupied: count, resolutionSize: count, encodedSize, treeHash: undefined };
+  return leafNode === undefined ? BLANK_LEAF : new LeafSlot(leafNode);
 }
 
 export function branch(parentNode: ParentNode | undefined, left: Subtree, right: Subtree): Branch | BlankSubtree {
@@ -92,9 +107,9 @@ export function parentNodeOf(subtree: Subtree): ParentNode | undefined {
   return isBranch(subtree) ? subtree.parentNode : undefined;
 }
 
-/** The tree hash, computed at most once a node. Recursion is as deep as the tree: at most 32. */
+/** The tree hash, computed at most once an inner node. Recursion is as deep as the tree: at most 32. */
 export function treeHashOf(subtree: Subtree, firstLeaf: number, hasher: TreeHasher): string {
-  if (isLeaf(subtree)) return (subtree.treeHash ??= hasher.leaf(firstLeaf, subtree.leafNode?.bytes));
+  if (isLeaf(subtree)) return hasher.leaf(firstLeaf, subtree.leafNode?.bytes);
   if (!isBranch(subtree)) return hasher.blank(subtree.level, firstLeaf);
   return (subtree.treeHash ??= hasher.parent(
     subtree.parentNode?.encode(),
