@@ -247,6 +247,8 @@ export class ShardRunner {
       await this.#reclaim(batch, failure);
       return;
     }
+    // In one step with the release: whoever loses the shard before it still has this batch to settle, by its number.
+    (owner as { sequence: number }).sequence = receipt.sequence;
     this.#options.events.batchCommitted(batch.operations.length, batch.releases.length, waitMs);
     this.#inFlight = undefined;
     this.#release(batch, receipt);
@@ -260,9 +262,7 @@ export class ShardRunner {
       return (await store.check(this.shard, holdOf(owner))) ? { sequence: owner.sequence, taken: [] } : undefined;
     }
     const outcome = await store.commit(this.shard, owner.fence, owner.sequence + 1, operations);
-    if (outcome.kind !== "applied") return undefined;
-    if (this.#owner === owner) (this.#owner as { sequence: number }).sequence = outcome.receipt.sequence;
-    return outcome.receipt;
+    return outcome.kind === "applied" ? outcome.receipt : undefined;
   }
 
   #publish({ live, turn }: Batch["releases"][number]): void {
