@@ -1,7 +1,7 @@
 // The store's promises about what a batch does: wholly or not at all, takes, offsets, marks, timers, outbox.
 import assert from "node:assert/strict";
 import type { Operation } from "../../src/store/store.ts";
-import { actorOf, ALL_BYTES, bytes, entry, inARow, Owner, type StoreCase, text } from "./store-case.ts";
+import { actorOf, ALL_BYTES, applied, bytes, entry, inARow, Owner, type StoreCase, text } from "./store-case.ts";
 
 export const batchCases: readonly StoreCase[] = [
   {
@@ -199,6 +199,21 @@ export const batchCases: readonly StoreCase[] = [
         }
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
+    },
+  },
+  {
+    name: "[P1] a batch of tens of thousands of operations is applied",
+    async run(context) {
+      const { store, shard } = context;
+      const actor = actorOf(context, "1");
+      const owner = await Owner.of(store, shard);
+      const operations = Array.from({ length: 40_000 }, (_, n): Operation => {
+        return n === 0
+          ? { op: "putSnapshot", actor, bytes: bytes("whole") }
+          : { op: "deletePart", actor, name: `p/${String(n)}` };
+      });
+      applied(await store.commit(shard, owner.fence, 1, operations));
+      assert.equal(text((await store.readSnapshots([{ shard, actor }]))[0]), "whole");
     },
   },
 ];

@@ -146,7 +146,8 @@ export class RedisConnection {
       this.#cork();
       const command = this.#commands[method];
       if (command === undefined) throw new Error(`no such redis command: ${method}`);
-      return await command.apply(this.#redis, parameters.map(asBuffer));
+      // As one list, which ioredis lays flat: a large batch has more parameters than a function may be called with.
+      return await command.call(this.#redis, parameters[0], parameters.slice(1).map(asBuffer));
     } catch (error) {
       // Not as the cause: ioredis hangs the command's arguments, payload and all, on its errors.
       if (reasonOf(error) === "refused with NOSCRIPT") throw new ScriptsForgotten("redis: forgets its scripts");
