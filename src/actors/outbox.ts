@@ -28,7 +28,11 @@ export class Outbox {
   readonly #waits = new Map<ActorKey, Set<Promise<boolean>>>();
   /** `loading`: the stored messages are being read; `behind`: memory is full, the rest is in the store. */
   #mode: "loading" | "live" | "behind" = "loading";
+  /** The stored messages are being read, whatever has become of the mode since. */
+  #reading = true;
   #held: OutboxMessage[] = [];
+  /** Delivered since the stored messages are being read: what is read may still have them. */
+  readonly #doneMeanwhile = new Set<string>();
   /** Whoever can't be told what a sender owes before the mode has changed. */
   #modeWaits: (() => void)[] = [];
   #stopped = false;
@@ -51,10 +55,14 @@ export class Outbox {
 
   /** @param stored the shard's stored messages from the first on; `more`: there are others behind them */
   loaded(stored: readonly OutboxMessage[], more: boolean): void {
+    this.#reading = false;
     const held = this.#held.splice(0);
-    const overflowed = this.#mode === "behind" || more;
+    const fresh = stored.filter(({ id }) => !this.#known.has(id) && !this.#doneMeanwhile.has(id));
+    this.#doneMeanwhile.clear();
+    const room = this.#options.messagesMax - this.#known.size;
+    const overflowed = this.#mode === "behind" || more || fresh.length > room;
     this.#mode = "live";
-    for (const message of stored) this.#enqueue(message);
+    for (const message of fresh.slice(0, room)) this.#enqueue(message);
     if (overflowed) this.#mode = "behind";
     else for (const message of held) this.#enqueue(message);
     if (!overflowed) for (const resolve of this.#modeWaits.splice(0)) resolve();
@@ -81,12 +89,16 @@ export class Outbox {
     for (const lane of this.#lanes.values()) for (const message of lane) message.arrived(false);
     this.#lanes.clear();
     this.#known.clear();
+    this.#doneMeanwhile.clear();
     this.#held = [];
   }
 
+  /** With half of its room free: what some receivers don't take must not keep the others' messages in the store. */
   #catchUp(): void {
-    if (this.#stopped || this.#mode !== "behind" || this.#known.size > 0) return;
+    if (this.#stopped || this.#reading || this.#mode !== "behind") return;
+    if (this.#known.size > this.#options.messagesMax / 2) return;
     this.#mode = "loading";
+    this.#reading = true;
     this.#options.reload();
   }
 
@@ -129,6 +141,7 @@ export class Outbox {
       if (this.#stopped) break;
       this.#lanes.get(lane)?.shift();
       this.#known.delete(message.id);
+      if (this.#reading) this.#doneMeanwhile.add(message.id);
       message.arrived(true);
       this.#options.delivered(message);
     }

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { Outbox } from "../../src/actors/outbox.ts";
 import type { OutboxMessage } from "../../src/actors/turn.ts";
+import { randomFrom } from "../support/seed.ts";
 
 /** The store and the receivers of one shard's outbox. */
 class World {
@@ -10,6 +11,9 @@ class World {
   /** Receivers that take nothing. */
   readonly away = new Set<string>();
   reloads = 0;
+  /** From the reading of the store to its answer. */
+  readMs = 0;
+  deliverMs = 0;
   readonly outbox: Outbox;
   #number = 0;
 
@@ -24,16 +28,30 @@ class World {
       },
       reload: () => {
         this.reloads += 1;
-        queueMicrotask(() => {
-          this.load(messagesMax);
-        });
+        this.#reloaded(messagesMax);
       },
     });
   }
 
   load(limit = 100): void {
-    const read = this.stored.slice(0, limit);
+    this.#loaded(this.#read(limit), limit);
+  }
+
+  /** In order of id, as the store has them. */
+  #read(limit: number): OutboxMessage[] {
+    return [...this.stored].sort((a, b) => (a.id < b.id ? -1 : 1)).slice(0, limit);
+  }
+
+  #loaded(read: readonly OutboxMessage[], limit: number): void {
     this.outbox.loaded(read, read.length === limit);
+  }
+
+  #reloaded(limit: number): void {
+    if (this.readMs === 0) queueMicrotask(() => this.load(limit));
+    else {
+      const read = this.#read(limit);
+      setTimeout(() => this.#loaded(read, limit), this.readMs);
+    }
   }
 
   owe(sender: string, receiver: string): string {
@@ -49,7 +67,7 @@ class World {
 
   async #deliver({ id, duty }: OutboxMessage): Promise<void> {
     this.tried.push(id);
-    await Promise.resolve();
+    await (this.deliverMs === 0 ? undefined : new Promise((resolve) => setTimeout(resolve, this.deliverMs)));
     if (duty.kind === "tell" && this.away.has(duty.to.id)) throw new Error("away");
     this.delivered.push(id);
   }
@@ -150,4 +168,43 @@ it("[L6] messages that came while it read more than it holds are not lost", asyn
   world.load(2);
   await rest(10_000);
   expect(world.delivered).toEqual(ids);
+});
+
+it("[G8] [L6] beyond its limit a receiver that takes nothing keeps no other receiver's messages in the store", async () => {
+  const world = new World(8);
+  world.load(8);
+  world.away.add("away");
+  const first = world.owe("s", "away");
+  const later = Array.from({ length: 40 }, (_, n) => world.owe(n % 2 === 0 ? "s" : "t", `r${String(n % 5)}`));
+  const second = world.owe("s", "away");
+  await rest(20_000);
+  expect([...world.delivered].sort()).toEqual([...later].sort());
+  expect(world.tried).not.toContain(second);
+  world.away.clear();
+  await rest(20_000);
+  expect(world.delivered.slice(later.length)).toEqual([first, second]);
+});
+
+it("[G8] the order of each sender to each receiver holds however reads of the store and new messages meet", async () => {
+  for (let seed = 1; seed <= 40; seed += 1) {
+    const random = randomFrom(seed);
+    const world = new World(8);
+    world.load(8);
+    world.away.add("r0");
+    const owed: { id: string; lane: string }[] = [];
+    for (let n = 0; n < 120; n += 1) {
+      const [sender, receiver] = [`s${String(Math.floor(random() * 2))}`, `r${String(Math.floor(random() * 6))}`];
+      owed.push({ id: world.owe(sender, receiver), lane: `${sender} ${receiver}` });
+      [world.readMs, world.deliverMs] = [Math.floor(random() * 40), Math.floor(random() * 20)];
+      if (random() < 0.4) await rest(Math.floor(random() * 30));
+      if (n === 100) world.away.clear();
+    }
+    await rest(60_000);
+    for (const lane of new Set(owed.map((each) => each.lane))) {
+      const ids = owed.filter((each) => each.lane === lane).map(({ id }) => id);
+      const first = new Set<string>();
+      const arrived = world.delivered.filter((id) => ids.includes(id) && !first.has(id) && first.add(id));
+      expect(arrived, `seed ${String(seed)}, ${lane}`).toEqual(ids);
+    }
+  }
 });
