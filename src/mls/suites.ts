@@ -2,6 +2,7 @@
 // Holds no secret and makes none; signatures are verified on node:crypto's thread pool.
 import { createPublicKey, ECDH, hash as hashOnce, verify, type JsonWebKey, type KeyObject } from "node:crypto";
 import { Writer } from "./codec/writer.ts";
+import { isOfLowOrder } from "./low-order-points.ts";
 
 export type Ciphersuite = 1 | 2 | 3 | 4 | 5 | 6 | 7;
 type HashName = "sha256" | "sha384" | "sha512";
@@ -125,9 +126,11 @@ export function isSignatureKey(ciphersuite: Ciphersuite, publicKey: Uint8Array):
   return isKey(SUITES[ciphersuite].signature, publicKey);
 }
 
-/** True for an encoding that the suite's KEM takes (§5.1.1): right length, a point on the curve. */
+/** True for an encoding that the suite's KEM takes (§5.1.1): right length, a point on the curve, to which one can encrypt. */
 export function isHpkeKey(ciphersuite: Ciphersuite, publicKey: Uint8Array): boolean {
-  return publicKey.length === hpkeKeyLength(ciphersuite) && isKey(SUITES[ciphersuite].kem, publicKey);
+  const { kem } = SUITES[ciphersuite];
+  if (publicKey.length !== hpkeKeyLength(ciphersuite) || !isKey(kem, publicKey)) return false;
+  return (kem !== "x25519" && kem !== "x448") || !isOfLowOrder(kem, publicKey);
 }
 
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
@@ -149,7 +152,7 @@ function labelled(label: string, content: Uint8Array): Uint8Array {
 }
 
 /**
- * Of Edwards and Montgomery keys any bytes of the right length are one; points are read. These curves have no cofactor:
+ * Of Edwards and Montgomery keys any bytes of the right length are one; points are read. The P-curves have no cofactor:
  * a point on the curve is a key, and multiplying it with the order, as an import does, would cost what verifying does.
  */
 function isKey(scheme: SignatureScheme | KemScheme, publicKey: Uint8Array): boolean {

@@ -1,5 +1,5 @@
-// Public keys of the suites on P-curves: which bytes are one, and that a key read from them verifies.
-import { ECDH, generateKeyPairSync, sign, verify } from "node:crypto";
+// Public keys of the suites: which bytes are one, and that a key read from them verifies.
+import { createPublicKey, diffieHellman, ECDH, generateKeyPairSync, sign, verify } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { importPublicKey, isHpkeKey, isSignatureKey, suiteOf } from "../../src/mls/suites.ts";
 
@@ -51,6 +51,51 @@ describe.each(CURVES)("[M1] keys of suite $ciphersuite", ({ ciphersuite, name, s
       expect(key.equals(publicKey)).toBe(true);
       expect(verify(hash, Buffer.from("signed"), key, signature)).toBe(true);
       expect(verify(hash, Buffer.from("other"), key, signature)).toBe(false);
+    }
+  });
+});
+
+const LOW_ORDER = {
+  1: [
+    ...["00", "01"].map((first) => first + "00".repeat(31)),
+    ...["ec", "ed", "ee"].flatMap((first) => [`${first}${"ff".repeat(30)}7f`, `${first}${"ff".repeat(31)}`]),
+    "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+    "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+    "00".repeat(31) + "80",
+  ],
+  4: [
+    ...["00", "01"].map((first) => first + "00".repeat(55)),
+    ...["fe", "ff"].map((first) => `${first}${"ff".repeat(27)}fe${"ff".repeat(27)}`),
+    "00".repeat(28) + "ff".repeat(28),
+  ],
+} as const;
+
+describe.each([
+  { ciphersuite: 1, kem: "x25519", crv: "X25519" },
+  { ciphersuite: 4, kem: "x448", crv: "X448" },
+] as const)("[M1] encryption keys of suite $ciphersuite", ({ ciphersuite, kem, crv }) => {
+  const { publicKey, privateKey } = kem === "x448" ? generateKeyPairSync("x448") : generateKeyPairSync("x25519");
+  const agree = (key: Uint8Array): Buffer => {
+    const jwk = { kty: "OKP", crv, x: Buffer.from(key).toString("base64url") };
+    return diffieHellman({ privateKey, publicKey: createPublicKey({ key: jwk, format: "jwk" }) });
+  };
+
+  test("are not points of low order, to which nobody can encrypt", () => {
+    for (const hex of LOW_ORDER[ciphersuite]) {
+      const key = Buffer.from(hex, "hex");
+      expect(() => agree(key), hex).toThrow();
+      expect(isHpkeKey(ciphersuite, key), hex).toBe(false);
+    }
+  });
+
+  test("are any other bytes of their length", () => {
+    const own = Buffer.from(publicKey.export({ format: "jwk" }).x ?? "", "base64url");
+    const two = Buffer.concat([Buffer.of(2), Buffer.alloc(own.length - 1)]);
+    const greatest = Buffer.alloc(own.length, 0xff);
+    for (const key of [own, two, greatest]) {
+      expect(agree(key)).toHaveLength(own.length);
+      expect(isHpkeKey(ciphersuite, key)).toBe(true);
+      expect(isHpkeKey(ciphersuite, key.subarray(1))).toBe(false);
     }
   });
 });

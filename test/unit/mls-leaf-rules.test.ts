@@ -54,6 +54,11 @@ const CASES: readonly Case[] = [
     },
   },
   {
+    rule: "ADD_INIT_KEY",
+    breaks: "an init key of low order, to which no Welcome can be sealed",
+    commit: () => attempt(4, { proposals: [add({ initKey: new Uint8Array(32) })] }),
+  },
+  {
     rule: "LEAF_SOURCE",
     breaks: "an added leaf of another source",
     otherwise: "any",
@@ -106,6 +111,16 @@ const CASES: readonly Case[] = [
     rule: "LEAF_KEYS",
     breaks: "an added leaf with a short encryption key",
     commit: () => attempt(4, { proposals: [add({ leaf: { encryptionKey: new Uint8Array(31) } })] }),
+  },
+  {
+    rule: "LEAF_KEYS",
+    breaks: "an added leaf with an encryption key of low order",
+    commit: () => attempt(4, { proposals: [add({ leaf: { encryptionKey: new Uint8Array(32) } })] }),
+  },
+  {
+    rule: "LEAF_KEYS",
+    breaks: "an Update with an encryption key of low order",
+    commit: () => referredUpdate(() => ({ encryptionKey: new Uint8Array(32).fill(1, 0, 1) })),
   },
   {
     rule: "CREDENTIAL_TYPE_SUPPORT",
