@@ -23,6 +23,7 @@ export const RULES = {
   LEAF_SIGNATURE: { section: "7.3", asks: "a leaf node is signed by its own key" },
   LEAF_LIFETIME: { section: "7.3", asks: "an added leaf node's lifetime holds now" },
   LEAF_CREDENTIAL: { section: "5.3.1", asks: "the identity provider accepts a new or changed credential, and its key" },
+  LEAF_PARAMETERS: { section: "7.3", asks: "a leaf node lists the group's version and ciphersuite" },
   LEAF_CREDENTIAL_TYPE: { section: "7.3", asks: "a leaf node lists its own credential type" },
   LEAF_EXTENSIONS: { section: "7.3", asks: "a leaf node lists its own extensions" },
   LEAF_KEYS: { section: "5.1.1", asks: "a leaf node's keys are encodings of the suite's keys" },

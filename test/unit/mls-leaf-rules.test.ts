@@ -96,6 +96,21 @@ const CASES: readonly Case[] = [
     commit: () => attempt(4, { proposals: [add({ leaf: { credential: encodeBasicCredential(new Uint8Array(0)) } })] }),
   },
   {
+    rule: "LEAF_PARAMETERS",
+    breaks: "an added leaf that does not list the group's suite",
+    commit: () => attempt(4, { proposals: [add({ leaf: { capabilities: { ...CAPABILITIES, ciphersuites: [3] } } })] }),
+  },
+  {
+    rule: "LEAF_PARAMETERS",
+    breaks: "an added leaf that does not list the group's version",
+    commit: () => attempt(4, { proposals: [add({ leaf: { capabilities: { ...CAPABILITIES, versions: [0x0a0a] } } })] }),
+  },
+  {
+    rule: "LEAF_PARAMETERS",
+    breaks: "an Update that lists the group's suite no more",
+    commit: () => referredUpdate(() => ({ capabilities: { ...CAPABILITIES, ciphersuites: [] } })),
+  },
+  {
     rule: "LEAF_CREDENTIAL_TYPE",
     breaks: "an added leaf that does not list its own type",
     otherwise: "any",

@@ -36,6 +36,11 @@ const CASES: readonly Case[] = [
     commit: () => attempt(4, { pathOptions: { leaf: { credential: encodeBasicCredential(Uint8Array.of(0xff)) } } }),
   },
   {
+    rule: "LEAF_PARAMETERS",
+    breaks: "a path leaf that lists the group's suite no more",
+    commit: () => attempt(4, { pathOptions: { leaf: { capabilities: { ...CAPABILITIES, ciphersuites: [3] } } } }),
+  },
+  {
     rule: "REQUIRED_CAPABILITIES",
     breaks: "a path leaf that drops them",
     commit: () => {

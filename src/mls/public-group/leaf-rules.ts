@@ -2,7 +2,8 @@
 import { isCoveredByOwnExtensions } from "../key-package-check.ts";
 import type { IdentityProvider } from "../identity-provider.ts";
 import { millisecondsOf, verifyKeyPackageSignature, type KeyPackage } from "../key-package.ts";
-import type { LeafNode, LeafNodeSource } from "../leaf-node.ts";
+import type { Capabilities, LeafNode, LeafNodeSource } from "../leaf-node.ts";
+import { MLS_10 } from "../registries.ts";
 import type { Judge, MlsRefusal } from "../rules.ts";
 import { equalBytes, isHpkeKey, isSignatureKey, type Ciphersuite } from "../suites.ts";
 
@@ -27,14 +28,15 @@ export function checkLeafNode(
   before: LeafNode | undefined,
   { judge, ciphersuite, provider, nowMs }: LeafTerms,
 ): MlsRefusal | undefined {
-  const { credential, signatureKey } = leafNode;
+  const { credential, signatureKey, capabilities } = leafNode;
   const sameCredential = before !== undefined && equalBytes(before.credential, credential);
   const sameKey = before !== undefined && equalBytes(before.signatureKey, signatureKey);
   const keysValid = isHpkeKey(ciphersuite, leafNode.encryptionKey) && isSignatureKey(ciphersuite, signatureKey);
   return (
     judge.when(leafNode.source !== source, "LEAF_SOURCE") ??
     judge.when(!keysValid, "LEAF_KEYS") ??
-    judge.when(!leafNode.capabilities.credentials.includes(leafNode.credentialType), "LEAF_CREDENTIAL_TYPE") ??
+    judge.when(!isForGroup(capabilities, ciphersuite), "LEAF_PARAMETERS") ??
+    judge.when(!capabilities.credentials.includes(leafNode.credentialType), "LEAF_CREDENTIAL_TYPE") ??
     judge.when(!isCoveredByOwnExtensions(leafNode), "LEAF_EXTENSIONS") ??
     judge.when(!sameCredential && !provider.validate(credential, nowMs).valid, "LEAF_CREDENTIAL") ??
     judge.when(
@@ -42,6 +44,11 @@ export function checkLeafNode(
       "LEAF_CREDENTIAL",
     )
   );
+}
+
+/** §11.1: what all members need to support, whatever else the group asks for. */
+function isForGroup({ versions, ciphersuites }: Capabilities, ciphersuite: Ciphersuite): boolean {
+  return versions.includes(MLS_10) && ciphersuites.includes(ciphersuite);
 }
 
 /** The key package of an Add (§10.1), its leaf node included. */
