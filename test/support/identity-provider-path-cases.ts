@@ -42,6 +42,18 @@ const paths: readonly ProviderCase[] = [
     verdict: { handle: "phone" },
   },
   { name: "a leaf of version 1", chain: ["leafVersion1"], verdict: { handle: "leafVersion1" } },
+  {
+    name: "an anchor of version 1, left out",
+    chain: ["leafOfRootVersion1"],
+    settings: { anchors: ["rootVersion1"] },
+    verdict: { handle: "leafOfRootVersion1" },
+  },
+  {
+    name: "an anchor of version 1, sent along",
+    chain: ["leafOfRootVersion1", "rootVersion1"],
+    settings: { anchors: ["rootVersion1"] },
+    verdict: { handle: "leafOfRootVersion1" },
+  },
   { name: "a leaf without key usage", chain: ["leafWithoutKeyUsage"], verdict: { handle: "leafWithoutKeyUsage" } },
   {
     name: "a self-signed certificate that is the anchor",

@@ -56,6 +56,8 @@ export const recipes = {
   leafEndless: { issuer: "rootEndless", notAfter: endless },
   rootEndless: { ca: true, notAfter: endless },
   leafVersion1: { issuer: "root", version: 1 },
+  rootVersion1: { version: 1, keyUsage: null },
+  leafOfRootVersion1: { issuer: "rootVersion1" },
   leafBrokenSignature: { issuer: "root", brokenSignature: true },
   leafWithoutKeyUsage: { issuer: "root", keyUsage: null },
   leafForEncryption: { issuer: "root", keyUsage: KEY_USAGE.keyEncipherment },

@@ -26,7 +26,9 @@ export function findPath(chain: readonly Certificate[], anchors: readonly Certif
   const [leaf] = chain;
   if (leaf === undefined || chain.length > CHAIN_LENGTH_MAX) return INVALID;
   if (isAnyoneTwice(chain)) return INVALID;
-  if (!mayBeLeaf(leaf) || !chain.every((certificate, at) => at === 0 || mayIssue(certificate))) return INVALID;
+  // An anchor that was sent along is used as it was set, and was judged then: it may be of version 1.
+  const issuers = chain.slice(1, sentAnchors(chain, anchors).length > 0 ? -1 : undefined);
+  if (!mayBeLeaf(leaf) || !issuers.every(mayIssue)) return INVALID;
   if (!chain.every((certificate, at) => at === 0 || isNamedBy(certificate, chain[at - 1]))) return INVALID;
   const paths = pathsToAnchors(leaf, chain, anchors);
   if (paths.length === 0) return UNKNOWN_ROOT;
@@ -50,10 +52,15 @@ export function anchorFault({ key, extensions }: Certificate): string | undefine
 
 type Path = readonly [Certificate, ...Certificate[]];
 
-/** The anchor may be sent along: it is then the last. An anchor is a name with a key: its other fields may differ. */
+/** An anchor may be sent along: it is then the last. An anchor is a name with a key: its other fields may differ. */
+function sentAnchors(chain: readonly Certificate[], anchors: readonly Certificate[]): readonly Certificate[] {
+  const last = chain.at(-1);
+  return chain.length === 1 || last === undefined ? [] : anchors.filter((anchor) => isSameHolder(anchor, last));
+}
+
 function pathsToAnchors(leaf: Certificate, chain: readonly Certificate[], anchors: readonly Certificate[]): Path[] {
   const last = chain.at(-1) ?? leaf;
-  const sent = chain.length === 1 ? [] : anchors.filter((anchor) => isSameHolder(anchor, last));
+  const sent = sentAnchors(chain, anchors);
   if (sent.length > 0) return sent.map((anchor) => [leaf, ...chain.slice(1, -1), anchor]);
   const issuers = anchors.filter((anchor) => isNamedBy(anchor, last) && mayBeKeyOf(anchor, last));
   return issuers.map((anchor) => [leaf, ...chain.slice(1), anchor]);
