@@ -1,12 +1,19 @@
 // The public tree and its versioned indices as values: changes never reach back, and cost what they should.
 import { describe, expect, it } from "vitest";
-import { encodeRatchetTree, encodedTreeSize, encodeTreeSlice, readRatchetTree } from "../../src/mls/ratchet-tree.ts";
+import {
+  encodeRatchetTree,
+  encodedTreeSize,
+  encodeTreeSlice,
+  readRatchetTree,
+  TREE_LEAVES_MAX,
+} from "../../src/mls/ratchet-tree.ts";
 import { loadPublicGroupWork, treeStateOf } from "../../src/mls/public-group/public-group.ts";
 import { VersionedMap } from "../../src/mls/public-group/versioned-map.ts";
 import { PublicTree } from "../../src/mls/tree/public-tree.ts";
-import { leafSlot } from "../../src/mls/tree/subtree.ts";
+import { branch, leafSlot, type Subtree } from "../../src/mls/tree/subtree.ts";
 import { TreeHasher } from "../../src/mls/tree/tree-hasher.ts";
 import { finish, finishInSteps } from "../../src/mls/work.ts";
+import { settings } from "../../src/protocol/schemas/application.ts";
 import { seededRandom } from "../support/mutations.ts";
 import { SyntheticGroup } from "../support/synthetic-group.ts";
 import { buildKeyPackage, buildLeaf, newMember, proposals } from "../support/synthetic-structs.ts";
@@ -69,6 +76,16 @@ describe("the public tree", () => {
     const counting = new CountingHasher();
     new PublicTree(tree.replace(500, undefined).root, counting).treeHash();
     expect(counting.count).toBeLessThanOrEqual(12);
+  });
+
+  it("[M9] of the largest group that a setting allows can be read again", () => {
+    let root: Subtree = leafSlot(buildLeaf(newMember("everybody")));
+    while (2 ** root.level < TREE_LEAVES_MAX) root = branch(undefined, root, root);
+    const tree = new PublicTree(root, new TreeHasher(1));
+    const again = readRatchetTree(encodeRatchetTree(tree), 1);
+    expect(again.kind === "ok" && again.value.memberCount).toBe(TREE_LEAVES_MAX);
+    expect(settings.parse({ groupMembersMax: TREE_LEAVES_MAX })).toMatchObject({ groupMembersMax: TREE_LEAVES_MAX });
+    expect(settings.safeParse({ groupMembersMax: TREE_LEAVES_MAX + 1 }).success).toBe(false);
   });
 
   it("lists members from any leaf on, and none beyond", () => {

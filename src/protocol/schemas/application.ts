@@ -73,6 +73,9 @@ const proposalType = map({ type: uint16, pathRequired: bool, external: bool }).m
 
 const distinct = (items: readonly unknown[]): boolean => new Set(items).size === items.length;
 
+/** The leaves of the largest tree that is read (src/mls/ratchet-tree): a larger group could not be loaded again. */
+const GROUP_MEMBERS_MAX = 131_072;
+
 /** Every setting without its default, so that a change may name some of them. */
 const fields = {
   identityProvider,
@@ -88,7 +91,7 @@ const fields = {
   enforceProposals: bool,
   proposalTypes: list(proposalType, { max: 64 }),
   pastEpochs: uint(1000),
-  groupMembersMax: uint(1_000_000, 1),
+  groupMembersMax: uint(GROUP_MEMBERS_MAX, 1),
   groupRetention,
   inboxRetention,
   quotas,
