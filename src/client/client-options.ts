@@ -59,10 +59,12 @@ export interface ClientSettings {
 
 const MIB = 1024 * 1024;
 
-/** @throws TypeError when a URL is none */
+/** @throws TypeError when a URL is none, or the token can't stand in a request */
 export function clientSettings(options: ConnectOptions): ClientSettings {
   const given = typeof options.url === "string" ? [options.url] : options.url;
   if (given.length === 0) throw new TypeError("connect needs a url");
+  // The message does not repeat it: it is a secret, and the commonest fault is the end of the file's line.
+  if (!/^[\x21-\x7e]*$/.test(options.token)) throw new TypeError("a token has no spaces and no end of a line");
   return {
     urls: given.map(socketUrl),
     token: options.token,
@@ -81,6 +83,7 @@ export function clientSettings(options: ConnectOptions): ClientSettings {
 function socketUrl(given: string): string {
   const url = new URL(given);
   if (url.protocol !== "ws:" && url.protocol !== "wss:") throw new TypeError("a url begins with ws:// or wss://");
+  if (url.hash !== "") throw new TypeError("a url of a server has no #fragment");
   if (url.pathname === "/") url.pathname = "/v1/ws";
   return url.href;
 }

@@ -29,6 +29,7 @@ export type AegisClient = Client & Namespaces;
  * Connects, and resolves at the first WELCOME. From then on the client reconnects by itself until it is
  * closed or the server says that it must not.
  * @throws AegisError when no server was reached in `connectTimeoutMs`, or the token was refused
+ * @throws TypeError when the options can't be used
  */
 export async function connect(options: ConnectOptions): Promise<AegisClient> {
   const client = new Client(clientSettings(options));
@@ -76,8 +77,9 @@ export class Client {
         const cause = this.#connection.lastFailure ?? "no answer";
         reject(connectionClosed(`no server was reached in time: ${cause}`, { urls, cause }));
       }, this.#settings.connectTimeoutMs);
+      // What it throws is this promise's, so that nothing is left behind that rejects later.
+      this.#connection.connect();
     });
-    this.#connection.connect();
     try {
       await started;
     } catch (error) {

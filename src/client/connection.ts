@@ -63,6 +63,7 @@ export class Connection {
   #heartbeat: NodeJS.Timeout | undefined;
   #ended = false;
   #closed: (() => void) | undefined;
+  #closing: Promise<void> | undefined;
 
   constructor(settings: ClientSettings, handler: ConnectionHandler) {
     this.#settings = settings;
@@ -126,9 +127,9 @@ export class Connection {
     });
   }
 
-  /** Resolves when the socket is closed. */
+  /** Resolves when the socket is closed, for whoever asks. */
   close(): Promise<void> {
-    return new Promise((resolve) => {
+    this.#closing ??= new Promise((resolve) => {
       this.#end(undefined);
       if (this.#socket === undefined) {
         resolve();
@@ -137,6 +138,7 @@ export class Connection {
       this.#closed = resolve;
       this.#closeSocket(1000);
     });
+    return this.#closing;
   }
 
   #received(data: Buffer, isBinary: boolean): void {
