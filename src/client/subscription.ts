@@ -92,11 +92,9 @@ export class Subscription implements AsyncIterable<StreamItem> {
   /** Ends the iteration, after what was received already. */
   close(): void {
     if (this.#closed) return;
-    this.#flushAcknowledged();
-    if (this.#number !== undefined) {
-      this.#channel.request("subscription.close", { subscription: this.#number }, () => undefined);
-    }
+    const number = this.#number;
     this.ended(undefined);
+    if (number !== undefined) this.#closeNumber(number);
     this.#channel.forget(this);
   }
 
@@ -133,6 +131,7 @@ export class Subscription implements AsyncIterable<StreamItem> {
 
   /** Nothing will come any more. */
   ended(error: AegisError | undefined): void {
+    this.#flushAcknowledged();
     this.#closed = true;
     this.lost();
     const reason = error ?? localError("CANCELLED", { message: "the subscription was closed" });
@@ -233,6 +232,10 @@ export class Subscription implements AsyncIterable<StreamItem> {
       { subscription: this.#number, streams: [...streams] },
       () => undefined,
     );
+  }
+
+  #closeNumber(subscription: number): void {
+    this.#channel.request("subscription.close", { subscription }, () => undefined);
   }
 
   #acknowledge(stream: AttachedStream): void {

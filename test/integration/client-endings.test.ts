@@ -1,7 +1,12 @@
 // What the SDK leaves behind when something of it ends early: nothing that rejects, waits or is held at the server.
 import { describe, expect } from "vitest";
 import { connect } from "../../src/client/client.ts";
+import { encode } from "../../src/protocol/codec.ts";
+import { encodeEventFrame, encodeResult } from "../../src/protocol/frames.ts";
 import { test } from "../support/scripted-client.ts";
+
+const inbox = { kind: "client", id: "01890a5d-ac96-774b-bcce-b302099a8057" } as const;
+const attached = { stream: 4, recovered: true, position: { lineage: "l", offset: 0 } };
 
 describe("connect", () => {
   test("[C2] options that can't be used are refused at once, and nothing rejects afterwards", async ({ server }) => {
@@ -29,5 +34,24 @@ describe("close", () => {
     const client = await connected();
     await Promise.all([client.close(), client.close()]);
     await client.close();
+  });
+
+  test("[S7] what was acknowledged before it is told to the server", async ({ server, connected }) => {
+    const client = await connected();
+    const session = await server.session();
+    const subscription = client.subscribe();
+    const adding = subscription.add([inbox]);
+    session.send(encodeResult((await session.request("subscription.open")).id, { subscription: 1 }));
+    session.send(encodeResult((await session.request("subscription.add")).id, { streams: [attached] }));
+    await adding;
+    session.send(
+      encodeEventFrame(1, 4, [{ offset: 1, time: 1, type: "identity.updated", body: encode({ version: 2 }) }]),
+    );
+    for await (const item of subscription) {
+      if (item.kind === "event") subscription.acknowledge(item);
+      break;
+    }
+    await client.close();
+    expect(await session.frame("ack")).toMatchObject({ subscription: 1, offsets: [{ stream: 4, offset: 1 }] });
   });
 });
