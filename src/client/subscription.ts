@@ -75,6 +75,8 @@ export class Subscription implements AsyncIterable<StreamItem> {
       const stream = this.#streams.get(streamKey(name));
       if (stream === undefined) continue;
       stream.removed = true;
+      const error = localError("CANCELLED", { message: "the stream was removed from the subscription" });
+      stream.waiting?.({ stream: stream.name, error });
       if (stream.number !== undefined) numbers.push(stream.number);
       this.#drop(stream);
     }
@@ -109,6 +111,11 @@ export class Subscription implements AsyncIterable<StreamItem> {
     if (this.#closed) return;
     const session = this.#session;
     this.#channel.request("subscription.open", this.#queue.freshCredit(), (result, error) => {
+      if (this.#closed) {
+        // Closed before it had a number to be closed by.
+        if (result !== undefined) this.#closeNumber(result.subscription);
+        return;
+      }
       if (result === undefined) {
         if (error?.retryable === true) this.#later(session, 0, () => this.opened());
         else this.#fail(error);

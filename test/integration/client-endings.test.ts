@@ -55,3 +55,29 @@ describe("close", () => {
     expect(await session.frame("ack")).toMatchObject({ subscription: 1, offsets: [{ stream: 4, offset: 1 }] });
   });
 });
+
+describe("a subscription that ends early", () => {
+  test("[S4] is closed at the server though it ended before its number came", async ({ server, connected }) => {
+    const client = await connected();
+    const session = await server.session();
+    client.subscribe().close();
+    session.send(encodeResult((await session.request("subscription.open")).id, { subscription: 7 }));
+    expect((await session.request("subscription.close")).params).toEqual({ subscription: 7 });
+  });
+
+  test("[S4] says to an add that its stream was removed meanwhile, and gives the stream back", async ({
+    server,
+    connected,
+  }) => {
+    const client = await connected();
+    const session = await server.session();
+    const subscription = client.subscribe();
+    session.send(encodeResult((await session.request("subscription.open")).id, { subscription: 1 }));
+    const adding = subscription.add([inbox]);
+    const add = await session.request("subscription.add");
+    subscription.remove([inbox]);
+    expect(await adding).toMatchObject([{ stream: inbox, error: { reason: "CANCELLED" } }]);
+    session.send(encodeResult(add.id, { streams: [attached] }));
+    expect((await session.request("subscription.remove")).params).toEqual({ subscription: 1, streams: [4] });
+  });
+});
