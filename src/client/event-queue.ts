@@ -24,9 +24,10 @@ export class EventQueue<T> {
   #freeBytes = 0;
   readonly #takers: (() => void)[] = [];
   #end: { readonly error: Error | undefined } | undefined;
-  readonly #grant: (messages: number, bytes: number) => void;
+  readonly #grant: (messages: number, bytes: number) => boolean;
 
-  constructor(window: CreditWindow, grant: (messages: number, bytes: number) => void) {
+  /** @param grant tells the server; false: there is nobody to tell yet */
+  constructor(window: CreditWindow, grant: (messages: number, bytes: number) => boolean) {
     this.#window = window;
     this.#grant = grant;
   }
@@ -48,12 +49,22 @@ export class EventQueue<T> {
 
   /** What a fresh subscription may be given at its start, so that queue and credit stay within the window. */
   freshCredit(): CreditWindow {
+    const messages = this.#window.messages - this.#heldMessages;
+    const bytes = this.#window.bytes - this.#heldBytes;
+    // An event may be larger than what was left for it: what it took beyond the window is made good first.
+    this.#freeMessages = Math.min(0, messages);
+    this.#freeBytes = Math.min(0, bytes);
+    return { messages: Math.max(0, messages), bytes: Math.max(0, bytes) };
+  }
+
+  /** Credit goes back in halves of the window: one frame for many events. */
+  grantDue(): void {
+    const due = this.#freeMessages * 2 >= this.#window.messages || this.#freeBytes * 2 >= this.#window.bytes;
+    if (!due || this.#end !== undefined) return;
+    const bytes = Math.max(0, this.#freeBytes);
+    if (!this.#grant(this.#freeMessages, bytes)) return;
     this.#freeMessages = 0;
-    this.#freeBytes = 0;
-    return {
-      messages: Math.max(0, this.#window.messages - this.#heldMessages),
-      bytes: Math.max(0, this.#window.bytes - this.#heldBytes),
-    };
+    this.#freeBytes -= bytes;
   }
 
   /** What was received is still given out; then the end, or the error. */
@@ -101,15 +112,9 @@ export class EventQueue<T> {
     return item;
   }
 
-  /** Credit goes back in halves of the window: one frame for many events. */
   #release(messages: number, bytes: number): void {
     this.#freeMessages += messages;
     this.#freeBytes += bytes;
-    const due = this.#freeMessages * 2 >= this.#window.messages || this.#freeBytes * 2 >= this.#window.bytes;
-    if (!due || this.#end !== undefined) return;
-    const [freeMessages, freeBytes] = [this.#freeMessages, this.#freeBytes];
-    this.#freeMessages = 0;
-    this.#freeBytes = 0;
-    this.#grant(freeMessages, freeBytes);
+    this.grantDue();
   }
 }

@@ -42,7 +42,9 @@ export class Subscription implements AsyncIterable<StreamItem> {
   constructor(channel: SubscriptionChannel, window: CreditWindow) {
     this.#channel = channel;
     this.#queue = new EventQueue(window, (messages, bytes) => {
-      if (this.#number !== undefined) channel.send(encodeCredit(this.#number, messages, bytes));
+      if (this.#number === undefined) return false;
+      channel.send(encodeCredit(this.#number, messages, bytes));
+      return true;
     });
   }
 
@@ -123,6 +125,7 @@ export class Subscription implements AsyncIterable<StreamItem> {
       }
       this.#number = result.subscription;
       this.#channel.register(result.subscription, this);
+      this.#queue.grantDue();
       this.#attach([...this.#streams.values()], 0);
     });
   }

@@ -2,7 +2,7 @@ import { describe, expect } from "vitest";
 import type { StreamItem } from "../../src/client/client.ts";
 import { encode } from "../../src/protocol/codec.ts";
 import { refuse } from "../../src/protocol/errors.ts";
-import { encodeError, encodeEventFrame, encodeReset, encodeResult } from "../../src/protocol/frames.ts";
+import { encodeError, encodeEventFrame, encodePing, encodeReset, encodeResult } from "../../src/protocol/frames.ts";
 import { test } from "../support/scripted-client.ts";
 import type { ScriptedSession } from "../support/scripted-server.ts";
 
@@ -110,6 +110,33 @@ describe("a subscription", () => {
     session.send(messages(1, 1, 11, 15));
     await take(items, 1);
     expect(await session.frame("credit")).toMatchObject({ messages: 5 });
+  });
+
+  test("[S5] what is consumed while a session is set up is given back in it, less what was beyond the window", async ({
+    server,
+    connected,
+  }) => {
+    const client = await connected();
+    const first = await server.session();
+    const window = { messages: 2, bytes: Math.ceil(bodyBytes * 1.5) };
+    const subscription = client.subscribe(window);
+    void subscription.add([log]);
+    await attach(first, 1, { stream: 1, recovered: true, position: position(0) });
+    first.send(messages(1, 1, 1, 2), encodePing(1));
+    await first.frame("pong");
+    first.socket.terminate();
+    const second = await server.session();
+    const open = await second.request("subscription.open");
+    expect(open.params).toEqual({ messages: 0, bytes: 0 });
+    const items = subscription[Symbol.asyncIterator]();
+    await take(items, 2);
+    const waiting = items.next();
+    second.send(encodeResult(open.id, { subscription: 5 }));
+    expect(await second.frame("credit")).toEqual({ type: "credit", subscription: 5, ...window });
+    const add = await second.request("subscription.add");
+    second.send(encodeResult(add.id, { streams: [{ stream: 8, recovered: true, position: position(2) }] }));
+    second.send(messages(5, 8, 3, 3));
+    expect((await waiting).value).toMatchObject({ offset: 3 });
   });
 
   test("[G5] [F03] goes on in another session where it stood: no gap, nothing twice, what is held keeps its room", async ({
