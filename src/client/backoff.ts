@@ -14,4 +14,12 @@ export function fullJitterMs(attempt: number, bounds: BackoffBounds): number {
 }
 
 /** Pauses before a refused request is sent again. */
-export const retryBackoffMs: BackoffBounds = { min: 50, max: 2000 };
+const retryBackoffMs: BackoffBounds = { min: 50, max: 2000 };
+
+/** Pause before a refused request is sent again: what the server asks for, and no less than the back-off. */
+export function retryPauseMs(
+  attempt: number,
+  { retryAfterMs = 0 }: { readonly retryAfterMs?: number | undefined },
+): number {
+  return Math.max(retryAfterMs, fullJitterMs(attempt, retryBackoffMs));
+}

@@ -3,7 +3,7 @@
 import { encodeCancel, encodeRequest, type ResponseFrame, type SessionLimits } from "../protocol/frames.ts";
 import { methods, type MethodName } from "../protocol/methods.ts";
 import { AegisError, localError, type CallFacts } from "./aegis-error.ts";
-import { fullJitterMs, retryBackoffMs } from "./backoff.ts";
+import { retryPauseMs } from "./backoff.ts";
 import { unsureResult } from "./unsure-result.ts";
 import type { Exchanges } from "./exchanges.ts";
 
@@ -159,7 +159,7 @@ export class Calls {
   }
 
   #retry(call: Call, error: AegisError): void {
-    const pauseMs = Math.max(error.retryAfterMs ?? 0, fullJitterMs(call.attempts - 1, retryBackoffMs));
+    const pauseMs = retryPauseMs(call.attempts - 1, error);
     if (performance.now() + pauseMs >= call.deadline) {
       this.#fail(call, call.unsure ? outcomeUnknown(call) : error);
       return;

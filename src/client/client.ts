@@ -1,16 +1,16 @@
 // The TypeScript SDK of Aegis: `connect` gives a client whose calls are retried safely and whose
 // subscriptions outlive the connection. Holds no server code.
 import { randomUUID } from "node:crypto";
-import type { ResponseFrame, ServerFrame, Welcome } from "../protocol/frames.ts";
-import { encodeRequest } from "../protocol/frames.ts";
+import type { ServerFrame, Welcome } from "../protocol/frames.ts";
 import { methods, type Result } from "../protocol/methods.ts";
-import { AegisError, connectionClosed, localError } from "./aegis-error.ts";
+import { connectionClosed, localError, type AegisError } from "./aegis-error.ts";
 import { Calls } from "./calls.ts";
 import { clientSettings, type CallOptions, type ClientSettings, type ConnectOptions } from "./client-options.ts";
 import { Connection } from "./connection.ts";
 import { Exchanges } from "./exchanges.ts";
 import type { CreditWindow } from "./event-queue.ts";
 import { namespaces, type CallArguments, type CallableMethod, type Namespaces } from "./namespaces.ts";
+import { SessionRequests } from "./session-requests.ts";
 import { Subscription, type SubscriptionChannel } from "./subscription.ts";
 
 export { AegisError } from "./aegis-error.ts";
@@ -45,6 +45,7 @@ export class Client {
   readonly #connection: Connection;
   readonly #exchanges = new Exchanges();
   readonly #calls: Calls;
+  readonly #sessionRequests: SessionRequests;
   readonly #subscriptions = new Set<Subscription>();
   readonly #numbers = new Map<number, Subscription>();
   #resolveClosed: (error: AegisError | undefined) => void = () => undefined;
@@ -65,6 +66,11 @@ export class Client {
       idle: () => this.#exchanges.size === 0,
     });
     this.#calls = new Calls(callChannel(this.#connection), this.#exchanges, settings);
+    this.#sessionRequests = new SessionRequests({
+      exchanges: this.#exchanges,
+      send: (frame) => this.#connection.send(frame),
+      settled: () => this.#calls.pump(),
+    });
   }
 
   /** Resolves at the first WELCOME; rejects when there is none in time. */
@@ -151,6 +157,7 @@ export class Client {
 
   #lost(): void {
     this.#numbers.clear();
+    this.#sessionRequests.lost();
     for (const subscription of this.#subscriptions) subscription.lost();
     this.#exchanges.loseAll();
   }
@@ -166,17 +173,7 @@ export class Client {
 
   #subscriptionChannel(): SubscriptionChannel {
     return {
-      request: (method, params, answer) => {
-        const id = this.#exchanges.begin({
-          answered: (frame) => {
-            const { result, error } = answerOf(method, frame);
-            answer(result, error);
-            this.#calls.pump();
-          },
-          lost: () => undefined,
-        });
-        this.#connection.send(encodeRequest(id, method, params));
-      },
+      request: (method, params, answer) => this.#sessionRequests.ask(method, params, answer),
       send: (frame) => this.#connection.send(frame),
       register: (number, subscription) => this.#numbers.set(number, subscription),
       forget: (subscription) => {
@@ -185,16 +182,6 @@ export class Client {
       },
     };
   }
-}
-
-function answerOf<M extends keyof typeof methods>(
-  method: M,
-  frame: ResponseFrame,
-): { result: Result<M> | undefined; error: AegisError | undefined } {
-  if (frame.error !== undefined) return { result: undefined, error: new AegisError(frame.error, { method }) };
-  const parsed = methods[method].result.safeParse(frame.result);
-  if (parsed.success) return { result: parsed.data as Result<M>, error: undefined };
-  return { result: undefined, error: localError("INTERNAL", { message: "the result has another form" }, { method }) };
 }
 
 function callChannel(connection: Connection) {

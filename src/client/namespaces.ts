@@ -1,7 +1,7 @@
 // The methods as functions: `client.identity.create(params)` is `client.call("identity.create", params)`.
 import { methods, type MethodName, type ParamsInput, type Result } from "../protocol/methods.ts";
 import type { CallOptions } from "./client-options.ts";
-import type { SessionMethod } from "./subscription.ts";
+import type { SessionMethod } from "./session-requests.ts";
 
 /** Methods that can be called; subscriptions are made by `client.subscribe`. */
 export type CallableMethod = Exclude<MethodName, SessionMethod>;

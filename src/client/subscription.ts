@@ -4,25 +4,22 @@ import { encodeAck, encodeCredit, type EventFrame, type ResetFrame } from "../pr
 import type { ParamsInput, Result } from "../protocol/methods.ts";
 import { AegisError, localError } from "./aegis-error.ts";
 import { AttachedStream, type AddedStream, type StreamToAdd } from "./attached-stream.ts";
-import { fullJitterMs, retryBackoffMs } from "./backoff.ts";
+import { retryPauseMs } from "./backoff.ts";
 import { EventQueue, type CreditWindow } from "./event-queue.ts";
+import type { SessionAnswer, SessionMethod } from "./session-requests.ts";
 import { streamEvent, streamKey, type StreamEvent, type StreamItem, type StreamName } from "./stream-item.ts";
-
-export type SessionMethod = "subscription.open" | "subscription.add" | "subscription.remove" | "subscription.close";
 
 /** What a subscription needs of the client. */
 export interface SubscriptionChannel {
-  /** Asks in the present session; `answer` is called at once when the answer comes, or never if the session ends. */
-  request<M extends SessionMethod>(
-    method: M,
-    params: ParamsInput<M>,
-    answer: (result: Result<M> | undefined, error: AegisError | undefined) => void,
-  ): void;
+  /** Asks in the present session, again while it is refused as retryable. */
+  request<M extends SessionMethod>(method: M, params: ParamsInput<M>, answer: SessionAnswer<M>): void;
   send(frame: Uint8Array): void;
   /** Events with this number are this subscription's from now on. */
   register(number: number, subscription: Subscription): void;
   forget(subscription: Subscription): void;
 }
+
+type Attachment = Result<"subscription.add">["streams"][number];
 
 /** Streams named in one `subscription.add`. */
 const ADD_MAX = 1000;
@@ -111,7 +108,6 @@ export class Subscription implements AsyncIterable<StreamItem> {
   opened(): void {
     this.lost();
     if (this.#closed) return;
-    const session = this.#session;
     this.#channel.request("subscription.open", this.#queue.freshCredit(), (result, error) => {
       if (this.#closed) {
         // Closed before it had a number to be closed by.
@@ -119,8 +115,7 @@ export class Subscription implements AsyncIterable<StreamItem> {
         return;
       }
       if (result === undefined) {
-        if (error?.retryable === true) this.#later(session, 0, () => this.opened());
-        else this.#fail(error);
+        this.#fail(error);
         return;
       }
       this.#number = result.subscription;
@@ -187,17 +182,15 @@ export class Subscription implements AsyncIterable<StreamItem> {
       const params = { subscription, streams: some.map((stream) => stream.request()) };
       this.#channel.request("subscription.add", params, (result, error) => {
         const again = some.filter((stream, at) => this.#attached(stream, result?.streams[at], error));
-        if (again.length > 0) this.#later(session, attempt, () => this.#attach(again, attempt + 1));
+        if (again.length === 0) return;
+        const retryAfterMs = Math.max(...(result?.streams ?? []).map(askedPauseMs));
+        this.#later(session, retryPauseMs(attempt, { retryAfterMs }), () => this.#attach(again, attempt + 1));
       });
     }
   }
 
   /** Takes in the answer for one stream. True: it is worth another try. */
-  #attached(
-    stream: AttachedStream,
-    added: Result<"subscription.add">["streams"][number] | undefined,
-    failure: AegisError | undefined,
-  ): boolean {
+  #attached(stream: AttachedStream, added: Attachment | undefined, failure: AegisError | undefined): boolean {
     if (added !== undefined && "stream" in added) {
       if (stream.removed) this.#removeNumbers([added.stream]);
       else this.#began(stream, added);
@@ -212,10 +205,7 @@ export class Subscription implements AsyncIterable<StreamItem> {
     return false;
   }
 
-  #began(
-    stream: AttachedStream,
-    added: Extract<Result<"subscription.add">["streams"][number], { stream: number }>,
-  ): void {
+  #began(stream: AttachedStream, added: Extract<Attachment, { stream: number }>): void {
     const { stream: number, recovered, position, reason } = added;
     stream.attached(number, position);
     this.#numbers.set(number, stream);
@@ -263,17 +253,18 @@ export class Subscription implements AsyncIterable<StreamItem> {
     this.#channel.send(encodeAck(this.#number, offsets));
   }
 
-  #later(session: number, attempt: number, what: () => void): void {
-    setTimeout(
-      () => {
-        if (this.#session === session) what();
-      },
-      fullJitterMs(attempt, retryBackoffMs),
-    );
+  #later(session: number, pauseMs: number, what: () => void): void {
+    setTimeout(() => {
+      if (this.#session === session) what();
+    }, pauseMs);
   }
 
   #fail(error: AegisError | undefined): void {
     this.ended(error);
     this.#channel.forget(this);
   }
+}
+
+function askedPauseMs(added: Attachment): number {
+  return "error" in added ? (added.error.retryAfterMs ?? 0) : 0;
 }

@@ -220,6 +220,36 @@ describe("a subscription", () => {
     expect(await subscription.add([log])).toMatchObject([{ error: { reason: "BAD_PARAMS" } }]);
   });
 
+  test("[E1] whatever of it is refused for now is asked again after the pause that the server names", async ({
+    server,
+    connected,
+  }) => {
+    const client = await connected();
+    const session = await server.session();
+    const subscription = client.subscribe();
+    const later = refuse("RATE_LIMITED", { retryAfterMs: 200 });
+    const refusedOnce = async (method: string) => {
+      const begun = performance.now();
+      session.send(encodeError((await session.request(method)).id, later));
+      const again = await session.request(method);
+      expect(performance.now() - begun).toBeGreaterThan(190);
+      return again;
+    };
+    const adding = subscription.add([log, inbox]);
+    session.send(encodeResult((await refusedOnce("subscription.open")).id, { subscription: 1 }));
+    const attached = { stream: 1, recovered: true, position: position(0) };
+    const begun = performance.now();
+    session.send(encodeResult((await refusedOnce("subscription.add")).id, { streams: [attached, { error: later }] }));
+    const add = await session.request("subscription.add");
+    expect(performance.now() - begun).toBeGreaterThan(390);
+    session.send(encodeResult(add.id, { streams: [{ ...attached, stream: 2 }] }));
+    await adding;
+    subscription.remove([log]);
+    expect((await refusedOnce("subscription.remove")).params).toEqual({ subscription: 1, streams: [1] });
+    subscription.close();
+    expect((await refusedOnce("subscription.close")).params).toEqual({ subscription: 1 });
+  });
+
   test("[S7] acknowledges an inbox, cumulatively, and again after a reconnect", async ({ server, connected }) => {
     const client = await connected();
     const first = await server.session();
