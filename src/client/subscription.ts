@@ -23,6 +23,8 @@ type Attachment = Result<"subscription.add">["streams"][number];
 
 /** Streams named in one `subscription.add`. */
 const ADD_MAX = 1000;
+/** Streams named in one `subscription.remove`. */
+const REMOVE_MAX = 10_000;
 
 export class Subscription implements AsyncIterable<StreamItem> {
   readonly #channel: SubscriptionChannel;
@@ -225,13 +227,13 @@ export class Subscription implements AsyncIterable<StreamItem> {
     stream.number = undefined;
   }
 
-  #removeNumbers(streams: readonly number[]): void {
-    if (this.#number === undefined || streams.length === 0) return;
-    this.#channel.request(
-      "subscription.remove",
-      { subscription: this.#number, streams: [...streams] },
-      () => undefined,
-    );
+  #removeNumbers(numbers: readonly number[]): void {
+    const subscription = this.#number;
+    if (subscription === undefined) return;
+    for (let i = 0; i < numbers.length; i += REMOVE_MAX) {
+      const streams = numbers.slice(i, i + REMOVE_MAX);
+      this.#channel.request("subscription.remove", { subscription, streams }, () => undefined);
+    }
   }
 
   #closeNumber(subscription: number): void {

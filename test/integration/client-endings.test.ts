@@ -3,6 +3,7 @@ import { describe, expect } from "vitest";
 import { connect } from "../../src/client/client.ts";
 import { encode } from "../../src/protocol/codec.ts";
 import { encodeEventFrame, encodeResult } from "../../src/protocol/frames.ts";
+import { methods } from "../../src/protocol/methods.ts";
 import { test } from "../support/scripted-client.ts";
 
 const inbox = { kind: "client", id: "01890a5d-ac96-774b-bcce-b302099a8057" } as const;
@@ -79,5 +80,31 @@ describe("a subscription that ends early", () => {
     expect(await adding).toMatchObject([{ stream: inbox, error: { reason: "CANCELLED" } }]);
     session.send(encodeResult(add.id, { streams: [attached] }));
     expect((await session.request("subscription.remove")).params).toEqual({ subscription: 1, streams: [4] });
+  });
+
+  test("[S4] gives back more streams than one request names", async ({ server, connected }) => {
+    const client = await connected();
+    const session = await server.session();
+    const subscription = client.subscribe();
+    session.send(encodeResult((await session.request("subscription.open")).id, { subscription: 1 }));
+    const logs = Array.from(
+      { length: 10_001 },
+      (_, at) => ({ kind: "group", id: Uint8Array.of(at >> 8, at) }) as const,
+    );
+    const adding = subscription.add(logs);
+    for (let stream = 1; stream <= logs.length;) {
+      const { id, params } = await session.request("subscription.add");
+      const streams = (params as { streams: unknown[] }).streams.map(() => ({ ...attached, stream: stream++ }));
+      session.send(encodeResult(id, { streams }));
+    }
+    await adding;
+    subscription.remove(logs);
+    const removed: unknown[] = [];
+    while (removed.length < logs.length) {
+      const { params } = await session.request("subscription.remove");
+      const { streams } = methods["subscription.remove"].params.parse(params);
+      removed.push(...streams);
+    }
+    expect(removed).toEqual(logs.map((_, at) => at + 1));
   });
 });
