@@ -16,6 +16,7 @@ import {
   placeOf,
   readRecord,
   refused,
+  refusedUnlessRemembered,
   type ApplicationRequest,
   type ServicePorts,
 } from "./service-ports.ts";
@@ -85,11 +86,13 @@ export class StreamService implements StreamDirectory {
   async acknowledgeRequest(request: ApplicationRequest, params: Params<"stream.acknowledge">): Promise<Answer> {
     const to = addressOf(request.applicationId, { kind: "client", id: params.id });
     const { shard, actor } = placeOf(this.#ports.store, to);
-    const record = await readRecord<IdentityContext>(this.#ports.store, to);
-    if (record?.state !== "active") return refused("STREAM_NOT_FOUND");
+    const isThere = (await readRecord<IdentityContext>(this.#ports.store, to))?.state === "active";
     const { lineage } = await this.#ports.store.readStreamHead(shard, actor);
-    if (lineage !== params.position.lineage) return refused("LINEAGE_CHANGED");
-    const outcome = await ask(this.#ports, request, to, { type: "acknowledge", offset: params.position.offset }, true);
+    if (lineage !== params.position.lineage) return refused(isThere ? "LINEAGE_CHANGED" : "STREAM_NOT_FOUND");
+    const command = { type: "acknowledge", offset: params.position.offset };
+    const outcome = isThere
+      ? await ask(this.#ports, request, to, command, true)
+      : await refusedUnlessRemembered(this.#ports, request, to, "STREAM_NOT_FOUND");
     if (outcome.kind === "refused") {
       return outcome.refusal.reason === "CLIENT_NOT_FOUND" ? refused("STREAM_NOT_FOUND") : outcome;
     }

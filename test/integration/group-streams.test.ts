@@ -212,6 +212,21 @@ describe("what streams keep", () => {
   });
 });
 
+test("[E4] an acknowledgement's key repeats its answer, refuses other params, and outlives the client", async () => {
+  const { clientId } = await createDevice(app.client, "acknowledging");
+  await app.client.identity.update({ clientId, clientIdentity: basicCredential("acknowledging 2") });
+  const { position } = await app.client.stream.read({ kind: "client", id: clientId });
+  const params = { id: clientId, position };
+  const options = { key: "acknowledge" };
+  const applied = await app.client.stream.acknowledge(params, options);
+  expect(applied).toEqual({ position });
+  await app.client.identity.delete({ clientId });
+  expect(await app.client.stream.acknowledge(params, options)).toEqual(applied);
+  const other = { id: clientId, position: { ...position, offset: 0 } };
+  expect((await refusal(app.client.stream.acknowledge(other, options))).reason).toBe("KEY_REUSED");
+  expect((await refusal(app.client.stream.acknowledge(params))).reason).toBe("STREAM_NOT_FOUND");
+});
+
 describe("how streams end", () => {
   test("[G5] group.delete: the `closed` event, then CLOSED, for who listens; for others there is no such stream", async () => {
     const member = await founder();
