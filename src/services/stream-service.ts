@@ -129,17 +129,15 @@ export class StreamService implements StreamDirectory {
       if (record?.state !== "active") return refused("STREAM_NOT_FOUND");
       const { acknowledged } = record.context.inbox;
       if (typeof after === "object" && "epoch" in after) return refused("BAD_PARAMS", { details: { path: "after" } });
-      return begin(actor, bounds, after ?? { lineage, offset: acknowledged });
+      return begin(actor, reaching(bounds, acknowledged), after ?? { lineage, offset: acknowledged });
     }
     const group = await this.#groups.head(applicationId, name.id as Uint8Array);
     if (group === undefined) return refused("STREAM_NOT_FOUND");
     if (typeof after === "object" && "epoch" in after) {
       const { epoch } = group.context;
       if (after.epoch > BigInt(epoch)) return refused("EPOCH_AHEAD", { details: { epoch: BigInt(epoch) } });
-      return begin(actor, bounds, {
-        lineage,
-        offset: await this.#groups.offsetAfter(applicationId, group, after.epoch),
-      });
+      const offset = await this.#groups.offsetAfter(applicationId, group, after.epoch);
+      return begin(actor, reaching(bounds, offset), { lineage, offset });
     }
     return begin(actor, bounds, after ?? "now");
   }
@@ -148,6 +146,11 @@ export class StreamService implements StreamDirectory {
 function addressOf(applicationId: string, { kind, id }: StreamName): ActorAddress {
   if (kind === "client") return { applicationId, kind: "identity", id: id as string };
   return { applicationId, kind: "group", id: groupActorId(id as Uint8Array) };
+}
+
+/** What was written after the look at the stream's head is no lost history. */
+function reaching({ last, ...bounds }: Bounds, offset: number): Bounds {
+  return { ...bounds, last: Math.max(last, offset) };
 }
 
 function begin(
