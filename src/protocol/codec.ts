@@ -26,27 +26,27 @@ export function decode(bytes: Uint8Array, limits: DecodeLimits = defaultDecodeLi
 
 /** Values that stand back to back. @throws MalformedMsgpack */
 export function decodeValues(bytes: Uint8Array, limits: DecodeLimits = defaultDecodeLimits): unknown[] {
-  const ends = scanValues(bytes, limits);
   let start = 0;
-  return ends.map((end) => {
-    const value = unpackOne(bytes, start, end);
+  return scanValues(bytes, limits).map(({ end, holdsEdge }): unknown => {
+    const source = new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);
     start = end;
-    return value;
+    return holdsEdge ? narrowed(exactUnpacker.unpack(source)) : unpacker.unpack(source);
   });
 }
 
-// `int64AsType: "auto"`: a number where it is exact, else a bigint. `copyBuffers`: bin is a copy, and
-// plain Uint8Array because the source is one.
-const unpacker = new Unpackr({
-  useRecords: false,
-  mapsAsObjects: true,
-  copyBuffers: true,
-  int64AsType: "auto" as "bigint",
-});
+// `copyBuffers`: bin is a copy, and plain Uint8Array because the source is one.
+const plainData = { useRecords: false, mapsAsObjects: true, copyBuffers: true } as const;
+// "auto": a number up to 2^53, that one included, which then looks like a float that is none of ours (T1); else a bigint.
+const unpacker = new Unpackr({ ...plainData, int64AsType: "auto" as "bigint" });
+const exactUnpacker = new Unpackr({ ...plainData, int64AsType: "bigint" });
 
-function unpackOne(bytes: Uint8Array, start: number, end: number): unknown {
-  const source = new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);
-  return unpacker.unpack(source);
+/** Numbers in place of the bigints that they hold exactly. */
+function narrowed(value: unknown): unknown {
+  if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : value;
+  if (typeof value !== "object" || value === null || value instanceof Uint8Array) return value;
+  const items = value as Record<string, unknown>;
+  for (const key of Object.keys(items)) items[key] = narrowed(items[key]);
+  return value;
 }
 
 function plain(value: unknown): unknown {

@@ -12,27 +12,36 @@ export interface DecodeLimits {
 /** One ACK may name every inbox of a session that has as many streams as it may by default (3 values each). */
 export const defaultDecodeLimits: DecodeLimits = { depthMax: 16, elementsMax: 700_000 };
 
+export interface ScannedValue {
+  /** Where the next value begins. */
+  readonly end: number;
+  /** Holds 2^53 or -2^53 as an integer of eight bytes: the first that a number does not hold exactly. */
+  readonly holdsEdge: boolean;
+}
+
 /** The bytes are not one plain msgpack value within the limits. The text never holds a payload. */
 export class MalformedMsgpack extends Error {
   override readonly name = "MalformedMsgpack";
 }
 
 /**
- * Finds the end of each msgpack value in `bytes`, all of which must be whole.
+ * Finds each msgpack value in `bytes`, all of which must be whole.
  * @throws MalformedMsgpack
  */
-export function scanValues(bytes: Uint8Array, limits: DecodeLimits): number[] {
+export function scanValues(bytes: Uint8Array, limits: DecodeLimits): ScannedValue[] {
   const scan = new Scan(bytes, limits);
-  const ends: number[] = [];
+  const values: ScannedValue[] = [];
   while (scan.at < bytes.length) {
+    scan.holdsEdge = false;
     scan.value(0);
-    ends.push(scan.at);
+    values.push({ end: scan.at, holdsEdge: scan.holdsEdge });
   }
-  return ends;
+  return values;
 }
 
 class Scan {
   at = 0;
+  holdsEdge = false;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #limits: DecodeLimits;
@@ -72,15 +81,17 @@ class Scan {
         break;
       case 0xcc:
       case 0xcd:
-      case 0xce:
-      case 0xcf: // uint 8 … 64
+      case 0xce: // uint 8 … 32
         this.#skip(1 << (format - 0xcc));
         break;
       case 0xd0:
       case 0xd1:
-      case 0xd2:
-      case 0xd3: // int 8 … 64
+      case 0xd2: // int 8 … 32
         this.#skip(1 << (format - 0xd0));
+        break;
+      case 0xcf:
+      case 0xd3: // uint 64, int 64
+        this.#integer64();
         break;
       case 0xd9:
       case 0xda:
@@ -98,6 +109,12 @@ class Scan {
       default:
         throw new MalformedMsgpack("extension types are not spoken here");
     }
+  }
+
+  #integer64(): void {
+    const high = this.#take(4);
+    const low = this.#take(4);
+    if (low === 0 && (high === 0x0020_0000 || high === 0xffe0_0000)) this.holdsEdge = true;
   }
 
   #array(length: number, depth: number): void {

@@ -72,6 +72,17 @@ describe(`codec (seed ${seed})`, () => {
     );
   });
 
+  test("[T1] [T2] 2^53 as an integer is no float: it stays what it is among all others", () => {
+    for (const edge of [2n ** 53n, -(2n ** 53n)]) {
+      const body = { epoch: edge, beside: [2n ** 53n - 1n, 2n ** 53n + 1n, 7, new Uint8Array([1]), null, { n: edge }] };
+      expect(decode(encode(body))).toEqual({ ...body, beside: [2 ** 53 - 1, ...body.beside.slice(1)] });
+      expect(encode(decode(encode(body)))).toEqual(encode(body));
+      expect(decodeValues(Buffer.concat([encode(1), encode(edge), encode(2n ** 40n)]))).toEqual([1, edge, 2 ** 40]);
+    }
+    expect(decode(fromHex("d3 0020000000000000"))).toBe(2n ** 53n);
+    expect(decode(fromHex("cb 4340000000000000"))).toBe(2 ** 53);
+  });
+
   test("[T1] floats of a client are read; undefined entries are left out", () => {
     expect(decode(fromHex("cb 41f2a05f20000000"))).toBe(5_000_000_000);
     expect(decode(fromHex("ca 40400000"))).toBe(3);

@@ -62,7 +62,7 @@ export class FrameChannel {
 
 function split(message: Buffer): Buffer[] {
   let start = 0;
-  return scanValues(message, limits).map((end) => {
+  return scanValues(message, limits).map(({ end }) => {
     const frame = message.subarray(start, end);
     start = end;
     return frame;
