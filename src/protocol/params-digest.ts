@@ -4,7 +4,10 @@ import { encode } from "./codec.ts";
 import type { MethodName } from "./methods.ts";
 import { isMap } from "./schemas/primitives.ts";
 
-/** Hex SHA-256 over method and parameters; map order, nil entries and integer formats make no difference. */
+/**
+ * Hex SHA-256 over method and checked parameters; map order and integer formats make no difference. A nil that is still
+ * in checked parameters means something (T1), so it does.
+ */
 export function paramsDigest(method: MethodName, params: unknown): string {
   return hash("sha256", Buffer.concat([Buffer.from(`${method}\0`), encode(canonical(params))]), "hex");
 }
@@ -15,7 +18,7 @@ function canonical(value: unknown): unknown {
   const sorted: Record<string, unknown> = {};
   for (const key of Object.keys(value).sort()) {
     const item = value[key];
-    if (item !== undefined && item !== null) sorted[key] = canonical(item);
+    if (item !== undefined) sorted[key] = canonical(item);
   }
   return sorted;
 }

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { checkParams } from "../../src/protocol/check-params.ts";
 import { closeCodes, shouldReconnect } from "../../src/protocol/close-codes.ts";
 import { httpStatusOf, refuse } from "../../src/protocol/errors.ts";
-import { commonReasons, isMethodName, methods } from "../../src/protocol/methods.ts";
+import { commonReasons, isMethodName, methods, type MethodName } from "../../src/protocol/methods.ts";
 import { paramsDigest } from "../../src/protocol/params-digest.ts";
 import { reasons } from "../../src/protocol/reasons.ts";
 import { defaultSettings, settings, settingsChange } from "../../src/protocol/schemas/application.ts";
@@ -168,11 +168,26 @@ describe("reasons and close codes", () => {
 });
 
 describe("the digest of parameters", () => {
+  const digest = (method: MethodName, raw: object): string => {
+    const checked = checkParams(method, raw);
+    if (!checked.ok) throw new Error(checked.refusal.message);
+    return paramsDigest(method, checked.params);
+  };
+
   test("[E4] is equal for equal intent and differs otherwise", () => {
-    const one = paramsDigest("identity.create", { clientIdentity: bytes, tags: ["a", "b"] });
-    expect(paramsDigest("identity.create", { tags: ["a", "b"], later: null, clientIdentity: bytes })).toBe(one);
+    const one = digest("identity.create", { clientIdentity: bytes, tags: ["a", "b"] });
+    expect(digest("identity.create", { tags: ["a", "b"], later: null, clientIdentity: bytes })).toBe(one);
     expect(one).toMatch(/^[0-9a-f]{64}$/);
-    expect(paramsDigest("identity.create", { clientIdentity: bytes, tags: ["b", "a"] })).not.toBe(one);
-    expect(paramsDigest("identity.validate", { clientIdentity: bytes, tags: ["a", "b"] })).not.toBe(one);
+    expect(digest("identity.create", { clientIdentity: bytes, tags: ["b", "a"] })).not.toBe(one);
+    expect(digest("identity.validate", { clientIdentity: bytes, tags: ["a", "b"] })).not.toBe(one);
+    const untagged = digest("identity.create", { clientIdentity: bytes });
+    expect(digest("identity.create", { clientIdentity: bytes, tags: null })).toBe(untagged);
+  });
+
+  test("[E4] [T1] a nil that lifts a limit is no absent entry", () => {
+    const change = (settings: object): string => digest("application.update", { applicationId: clientId, settings });
+    const one = change({ claimsPerHour: 9 });
+    expect(change({ claimsPerHour: 9, keyPackageLifetimeMaxMs: null })).not.toBe(one);
+    expect(change({ claimsPerHour: 9, keyPoolMax: null })).toBe(one);
   });
 });
