@@ -85,7 +85,7 @@ it("[S3] a group whose epoch began meanwhile is followed from its commit: no his
   applied(await call(node.host, group, createGroup({ groupId })));
   const streams = streamsOn(
     busyStore(async () => {
-      applied(await call(node.host, group, submitCommit(0)));
+      applied(await call(node.host, group, { ...submitCommit(0) }));
     }),
   );
   expect(await streams.resolve(APPLICATION, { kind: "group", id: groupId }, { epoch: 1n })).toMatchObject({
