@@ -99,8 +99,8 @@ export class ActorHost implements ActorPort {
     return this.#runner(shard).acquire();
   }
 
-  /** Sends what is pending, then lets go of the shard. */
-  release(shard: Shard): Promise<void> {
+  /** Sends what is pending, then lets go of the shard; answers how far its history went, if it was owned here. */
+  release(shard: Shard): Promise<ShardMark | undefined> {
     return this.#runner(shard).release();
   }
 

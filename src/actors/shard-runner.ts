@@ -55,7 +55,7 @@ export class ShardRunner {
   /** A claim is on its way. */
   #claiming = false;
   /** The shard is being handed over: what is pending still goes, nothing new comes in. */
-  #releasing: Promise<void> | undefined;
+  #releasing: Promise<ShardMark | undefined> | undefined;
   #roomWaits: (() => void)[] = [];
   #settledWaits: (() => void)[] = [];
   #ownedWaits: (() => void)[] = [];
@@ -101,8 +101,11 @@ export class ShardRunner {
     return claimed !== undefined;
   }
 
-  /** Sends what is pending, then lets go; the claim stays in the store until somebody takes the shard. */
-  release(): Promise<void> {
+  /**
+   * Sends what is pending, then lets go; the claim stays in the store until somebody takes the shard.
+   * @returns how far its history went then; undefined: it was lost before
+   */
+  release(): Promise<ShardMark | undefined> {
     this.#releasing ??= this.#handOver().finally(() => {
       this.#releasing = undefined;
     });
@@ -115,19 +118,21 @@ export class ShardRunner {
     this.#stop.abort();
   }
 
-  async #handOver(): Promise<void> {
+  async #handOver(): Promise<ShardMark | undefined> {
     this.#backlog?.stopTimers();
     this.#refuseMailboxes();
     while (this.#owner !== undefined && (this.#inFlight !== undefined || this.#hasWork)) {
       await new Promise<void>((resolve) => this.#settledWaits.push(resolve));
     }
-    if (this.#owner === undefined) return; // lost meanwhile: whoever noticed has put everything away
+    const { mark } = this;
+    if (mark === undefined) return undefined; // lost meanwhile: whoever noticed has put everything away
     this.#owner = undefined;
     this.#options.events.shardReleased(this.shard);
     this.#backlog?.stop();
     this.#dropActors();
     for (const resolve of this.#roomWaits.splice(0)) resolve();
     for (const resolve of this.#ownedWaits.splice(0)) resolve();
+    return mark;
   }
 
   /** Undefined: the shard is not to be this node's. */

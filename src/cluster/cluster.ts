@@ -42,7 +42,7 @@ export interface ClusterEvents extends MembershipEvents {
 /** The actors of this node. */
 export interface ClusterHost extends ActorPort {
   acquire(shard: Shard): Promise<boolean>;
-  release(shard: Shard): Promise<void>;
+  release(shard: Shard): Promise<ShardMark | undefined>;
   fenceOf(shard: Shard): Fence | undefined;
   markOf(shard: Shard): ShardMark | undefined;
   audit(shard: Shard): void;
@@ -208,7 +208,7 @@ export class Cluster {
       followers: this.followers,
       look: () => membership.look(),
       call: (call) => this.#callHere(call),
-      release: (shard) => options.host().release(shard),
+      release: (shard) => this.#released(shard),
       markOf: (shard) => options.host().markOf(shard),
       forgetApplication: (applicationId) => options.host().forgetApplication(applicationId),
       drainAsked: () => options.drainAsked(),
@@ -219,6 +219,8 @@ export class Cluster {
       limits,
       runQueue,
       requested: (session, request, ttlMs) => asked.requested(session, request, ttlMs),
+      // What one that has just come can't have heard of: it may claim a shard whose owner is gone.
+      opened: (session) => session.notify({ kind: "alive", shards: this.#watermarks.all }),
       noticed: (session, notice) => asked.noticed(session, notice),
       closed: (session) => this.followers.ended(session),
     });
@@ -293,6 +295,13 @@ export class Cluster {
   #callHere(call: Call): Promise<Outcome> {
     if (!this.#membership.trusted) return Promise.resolve({ kind: "refused", refusal: refuse("NOT_OWNER") });
     return this.#options.host().call(call);
+  }
+
+  /** @returns how far the shard's history is known to go */
+  async #released(shard: Shard): Promise<ShardMark | undefined> {
+    const mark = await this.#options.host().release(shard);
+    if (mark !== undefined) this.#watermarks.hear(shard, mark);
+    return this.#watermarks.of(shard);
   }
 
   #changed(): void {

@@ -45,7 +45,7 @@ export type PeerNotice =
       readonly entries: readonly StreamEntry[];
     }
   | { readonly kind: "purged"; readonly shard: Shard; readonly fence: number; readonly actor: ActorKey }
-  /** Shards that the sender owns, and how far their histories go. */
+  /** Shards that the sender owns, or of a link's first notice knows of, and how far their histories go. */
   | { readonly kind: "alive"; readonly shards: readonly MarkedShard[] }
   /** Members have changed: look at once. */
   | { readonly kind: "look" };

@@ -34,6 +34,8 @@ export interface PeerLinkServerOptions {
   readonly runQueue: RunQueue;
   /** Resolves with the answer; rejects with what the dialler is told. */
   requested(session: PeerSession, request: PeerRequest, ttlMs: number): Promise<PeerAnswer>;
+  /** It has proved itself. */
+  opened(session: PeerSession): void;
   noticed(session: PeerSession, notice: PeerNotice): void;
   closed(session: PeerSession): void;
 }
@@ -120,6 +122,7 @@ export class PeerLinkServer {
         session = this.#judge(writer, challenge, frame);
         this.#sessions.add(session);
         proven();
+        this.#options.opened(session);
       },
       // Not one of our nodes, or one that means another: it may dial again.
       failed: () => socket.terminate(),

@@ -15,7 +15,8 @@ export interface PeerServiceOptions {
   look(): Promise<void>;
   /** Calls an actor that lives here. */
   call(call: Call): Promise<Outcome>;
-  release(shard: Shard): Promise<void>;
+  /** Answers how far the shard's history is known to go. */
+  release(shard: Shard): Promise<ShardMark | undefined>;
   markOf(shard: Shard): ShardMark | undefined;
   forgetApplication(applicationId: string): void;
   drainAsked(): void;
@@ -29,15 +30,12 @@ export class PeerService {
   }
 
   async requested(session: PeerSession, request: PeerRequest, ttlMs: number): Promise<PeerAnswer> {
-    const { router, followers, isMember, look, release, forgetApplication, drainAsked } = this.#options;
+    const { followers, forgetApplication, drainAsked } = this.#options;
     switch (request.kind) {
       case "call":
         return this.#calledFor(request.shard, request.call, ttlMs);
       case "handOver":
-        if (!isMember(request.to)) await look();
-        await release(request.shard);
-        router.heard(request.shard, request.to);
-        return answer(true);
+        return this.#handOver(session, request.shard, request.to);
       case "attach":
         return answer(followers.attach(session, request.shard, request.actors));
       case "forgetApplication":
@@ -54,6 +52,16 @@ export class PeerService {
   noticed(session: PeerSession, notice: PeerNotice): void {
     if (notice.kind === "detach") this.#options.followers.detach(session, notice.actors);
     else if (notice.kind === "look") void this.#options.look();
+  }
+
+  async #handOver(session: PeerSession, shard: Shard, to: string): Promise<PeerAnswer> {
+    const { router, isMember, look, release } = this.#options;
+    if (!isMember(to)) await look();
+    const mark = await release(shard);
+    // Ahead of the answer: who claims the shard now may have come too late to have heard how far its history goes.
+    if (mark !== undefined) session.notify({ kind: "alive", shards: [[shard, mark]] });
+    router.heard(shard, to);
+    return answer(true);
   }
 
   async #calledFor(shard: Shard, call: object, ttlMs: number): Promise<PeerAnswer> {

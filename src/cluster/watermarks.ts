@@ -8,7 +8,18 @@ export class Watermarks {
   /** Marks only rise: a renewed lineage's fence stands above every fence of the lineage before. */
   hear(shard: Shard, mark: ShardMark): void {
     const known = this.#marks[shard];
-    if (known === undefined || goesFurther(mark, known)) this.#marks[shard] = mark;
+    if (mark.lineage === known?.lineage) this.#marks[shard] = furthest(mark, known);
+    else if (known === undefined || mark.fence > known.fence) this.#marks[shard] = mark;
+  }
+
+  /** As far as this node knows. */
+  of(shard: Shard): ShardMark | undefined {
+    return this.#marks[shard];
+  }
+
+  /** Of all shards that this node has heard of. */
+  get all(): readonly (readonly [Shard, ShardMark])[] {
+    return this.#marks.flatMap((mark, shard) => (mark === undefined ? [] : [[shard, mark] as const]));
   }
 
   /** The mark that the record should have reached; undefined when it has. */
@@ -22,7 +33,12 @@ export class Watermarks {
   }
 }
 
-function goesFurther(mark: ShardMark, known: ShardMark): boolean {
-  if (mark.fence !== known.fence) return mark.fence > known.fence;
-  return mark.lineage === known.lineage && mark.sequence > known.sequence;
+/** Each by itself: whoever claimed without knowing of the lost batches has a higher fence, and fewer of them. */
+function furthest(mark: ShardMark, known: ShardMark): ShardMark {
+  const { lineage } = known;
+  return {
+    lineage,
+    fence: Math.max(mark.fence, known.fence),
+    sequence: Math.max(mark.sequence, known.sequence),
+  };
 }

@@ -33,6 +33,7 @@ beforeEach(async () => {
       if (request.kind === "attach") return Promise.reject(new Error("no such shard"));
       return Promise.resolve({ value: { n: 2n ** 60n }, settled: new Promise((resolve) => (settle = resolve)) });
     },
+    opened: () => undefined,
     noticed: () => undefined,
     closed: () => undefined,
   });

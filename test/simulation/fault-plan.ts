@@ -29,7 +29,7 @@ export class FaultPlan {
 
   constructor(
     world: World,
-    kinds: readonly string[] = Object.keys(FAULTS).filter((kind) => kind !== LAGGING_PROMOTION),
+    kinds: readonly string[] = Object.keys(FAULTS).filter((kind) => !ASKED_FOR.has(kind)),
     faultsMax = 8,
   ) {
     const { simulator, nodes } = world;
@@ -38,7 +38,9 @@ export class FaultPlan {
     this.#kinds = kinds.length > FEW_KINDS && simulator.chance(0.5) ? few : kinds;
     this.#faultsMax = faultsMax;
     this.#ill = simulator.chance(0.25) ? simulator.pick(nodes) : undefined;
-    this.joinsLate = nodes.length > 2 && this.#kinds.includes("join") && simulator.chance(0.3);
+    this.joinsLate =
+      this.#kinds.includes(PROMOTION_AND_NEWCOMER) ||
+      (nodes.length > 2 && this.#kinds.includes("join") && simulator.chance(0.3));
   }
 
   begin(withinMs: number): void {
@@ -58,7 +60,7 @@ export class FaultPlan {
       });
     }
     const late = world.nodes.at(-1);
-    if (this.joinsLate && late !== undefined) {
+    if (this.joinsLate && this.#kinds.includes("join") && late !== undefined) {
       world.later(simulator.between(0, withinMs * 0.6), `${late.name} joins`, () => late.start());
       this.disturbed(withinMs);
     }
@@ -160,8 +162,26 @@ function slowWayToStore(plan: FaultPlan, world: World, { weather, name }: SimNod
   return `${name} ${weather.latencyMs[1].toFixed(0)} ms for ${ms.toFixed(0)} ms`;
 }
 
-/** Nothing promises to survive it without a word; drawn only where it is asked for. */
+/** Nothing promises to survive these without a word; drawn only where they are asked for. */
 const LAGGING_PROMOTION = "lagging promotion";
+/** Shards go at once to a node that has heard of nothing of what was lost. */
+const PROMOTION_AND_NEWCOMER = "lagging promotion and a newcomer";
+const ASKED_FOR: ReadonlySet<string> = new Set([LAGGING_PROMOTION, PROMOTION_AND_NEWCOMER]);
+/** From the promotion to its start. */
+const NEWCOMER_MS = [100, 300] as const;
+
+/** @returns when it comes, from now */
+function promotion(plan: FaultPlan, world: World): number {
+  const { simulator, data, nodes } = world;
+  const lagMs = simulator.between(50, 1_500);
+  const promote = data.laggingReplica();
+  world.later(lagMs, "promotion", () => {
+    promote();
+    for (const { weather } of nodes) [weather.cutUntilMs, weather.cutRefused] = [simulator.nowMs + 100, true];
+  });
+  plan.disturbed(lagMs + 200);
+  return lagMs;
+}
 
 const FAULTS: Readonly<Record<string, Fault>> = {
   "requests lost": (plan, world) => storm(plan, world, "lost"),
@@ -236,16 +256,14 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     machine.wallOffsetMs = simulator.between(-3_600_000, 3_600_000);
     return name;
   },
-  [LAGGING_PROMOTION]: (plan, world) => {
-    const { simulator, data, nodes } = world;
-    const lagMs = simulator.between(50, 1_500);
-    const promote = data.laggingReplica();
-    world.later(lagMs, "promotion", () => {
-      promote();
-      for (const { weather } of nodes) [weather.cutUntilMs, weather.cutRefused] = [simulator.nowMs + 100, true];
-    });
-    plan.disturbed(lagMs + 200);
-    return `${lagMs.toFixed(0)} ms of writes`;
+  [LAGGING_PROMOTION]: (plan, world) => `${promotion(plan, world).toFixed(0)} ms of writes`,
+  [PROMOTION_AND_NEWCOMER]: (plan, world) => {
+    const { simulator, nodes } = world;
+    const lagMs = promotion(plan, world);
+    const late = nodes.at(-1);
+    const afterMs = simulator.between(...NEWCOMER_MS);
+    if (late?.down === true) world.later(lagMs + afterMs, `${late.name} joins`, () => late.down && late.start());
+    return `${lagMs.toFixed(0)} ms of writes, ${String(late?.name)} ${afterMs.toFixed(0)} ms later`;
   },
   join: () => "late",
 };

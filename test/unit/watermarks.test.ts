@@ -27,13 +27,22 @@ it.each([
 });
 
 it.each([
-  ["an older claim", { lineage: "a", fence: 4, sequence: 99 }],
+  ["an older claim", { lineage: "a", fence: 4, sequence: 70 }],
   ["an older batch", { lineage: "a", fence: 5, sequence: 69 }],
   ["another lineage under the same fence number", { lineage: "b", fence: 5, sequence: 99 }],
 ])("[F17] hearing late of %s lowers no mark", (_, late) => {
   const watermarks = new Watermarks();
   for (const mark of [KNOWN, late]) watermarks.hear(0, mark);
   expect(watermarks.ahead(0, record("a", 5, 69))).toEqual(KNOWN);
+});
+
+it("[F17] [G2] a claim by a node that had not heard of the lost batches makes nobody forget them", () => {
+  const watermarks = new Watermarks();
+  for (const mark of [KNOWN, { lineage: "a", fence: 6, sequence: 60 }]) watermarks.hear(0, mark);
+  expect(watermarks.of(0)).toEqual({ lineage: "a", fence: 6, sequence: 70 });
+  expect(watermarks.ahead(0, record("a", 7, 65))).toBeDefined();
+  expect(watermarks.ahead(0, record("a", 7, 70))).toBeUndefined();
+  expect(watermarks.all).toEqual([[0, watermarks.of(0)]]);
 });
 
 it("[F17] a renewed lineage is remembered in the place of the lost one", () => {
