@@ -55,7 +55,8 @@ export class PeerLinkServer {
   readonly #sockets: WebSocketServer;
   readonly #open = new Set<PeerSocket>();
   readonly #sessions = new Set<PeerSession>();
-  #unproven = 0;
+  /** In the order of their coming. */
+  readonly #unproven = new Set<PeerSocket>();
   #closed = false;
 
   constructor(options: PeerLinkServerOptions) {
@@ -71,7 +72,7 @@ export class PeerLinkServer {
 
   /** An upgrade request on PEER_PATH. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (this.#closed || this.#unproven >= UNPROVEN_MAX) {
+    if (this.#closed) {
       socket.destroy();
       return;
     }
@@ -94,7 +95,8 @@ export class PeerLinkServer {
     const writer = new PeerLinkWriter(socket, this.#options.limits.peerQueueBytesMax);
     let session: PeerSession | undefined;
     this.#open.add(socket);
-    this.#unproven += 1;
+    this.#makeRoom();
+    this.#unproven.add(socket);
     const late = setTimeout(() => socket.terminate(), HELLO_MS);
     // Strangers get no memory: ws would gather a whole message first.
     let heardBytes = 0;
@@ -106,7 +108,7 @@ export class PeerLinkServer {
     const proven = (): void => {
       clearTimeout(late);
       beneath.off("data", count);
-      this.#unproven -= 1;
+      this.#unproven.delete(socket);
     };
     socket.on("error", () => undefined); // `close` follows
     const intake = new FrameIntake<PeerFrame>({
@@ -138,6 +140,16 @@ export class PeerLinkServer {
     });
     socket.on("message", (data) => intake.add(data));
     writer.send({ frame: "challenge", nonce: challenge });
+  }
+
+  /** Who has said nothing for longest goes: a node proves itself at once, so that strangers keep none out. */
+  #makeRoom(): void {
+    if (this.#unproven.size < UNPROVEN_MAX) return;
+    for (const longest of this.#unproven) {
+      this.#unproven.delete(longest);
+      longest.terminate();
+      return;
+    }
   }
 
   /** @throws Error unless the dialler holds the deployment's secret and means this node as it is now */

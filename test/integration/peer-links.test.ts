@@ -116,6 +116,20 @@ it("[G10] [F22] a stranger's bytes are cut off before they are gathered", async 
   expect(asked).toEqual([]);
 });
 
+it("[G10] [L6] strangers that say nothing keep no node out, and are kept in bounds", async () => {
+  const strangers = Array.from(
+    { length: 100 },
+    () => new WebSocket(`ws://${address()}${PEER_PATH}`, PEER_SUBPROTOCOL, { handshakeTimeout: 4_000 }),
+  );
+  for (const stranger of strangers) stranger.on("error", () => undefined);
+  const inState = (state: number): number => strangers.filter(({ readyState }) => readyState === state).length;
+  await expect.poll(() => inState(WebSocket.CONNECTING)).toBe(0);
+  await expect.poll(() => inState(WebSocket.OPEN)).toBeLessThanOrEqual(64);
+  const { reached } = dial();
+  await expect.poll(() => reached, { timeout: 2_000 }).toEqual([true]);
+  for (const stranger of strangers) stranger.terminate();
+});
+
 it("[G10] [F22] a stranger's hello of another form than it promises ends there", async () => {
   const socket = new WebSocket(`ws://${address()}${PEER_PATH}`, PEER_SUBPROTOCOL);
   const closed = new Promise((resolve) => socket.once("close", resolve));
