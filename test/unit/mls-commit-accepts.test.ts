@@ -1,9 +1,15 @@
 // [M2] [M7] What the rules let through: every kind of proposal, commit and joiner.
 import { describe, expect, it } from "vitest";
+import { openPublicGroup } from "../../src/mls/public-group/public-group.ts";
+import { newParentNode, parentHashOf } from "../../src/mls/tree/parent-node.ts";
+import { PublicTree } from "../../src/mls/tree/public-tree.ts";
+import { branch, leafSlot } from "../../src/mls/tree/subtree.ts";
+import { TreeHasher } from "../../src/mls/tree/tree-hasher.ts";
 import { add, moderator, senders, updateOf } from "../support/rule-cases.ts";
 import { ALL_CUSTOM, externalSender, memberSender, NEW_MEMBER, SyntheticGroup } from "../support/synthetic-group.ts";
 import {
   buildKeyPackage,
+  buildLeaf,
   CAPABILITIES,
   newMember,
   proposals,
@@ -111,6 +117,24 @@ describe("[M2] what the rules let through", () => {
     const outcome = await group.follow(group.commit({ proposals: removes }));
     if (outcome.kind !== "followed") throw new Error(JSON.stringify(outcome));
     expect(outcome.group.tree.leafCount).toBe(1);
+  });
+
+  it("an Add in a tree that ends with a parent node, which stays as wide as it is: nobody was removed", async () => {
+    const base = SyntheticGroup.create(1);
+    const hasher = new TreeHasher(1);
+    const node = newParentNode(randomKey(), new Uint8Array(0));
+    const parentHash = parentHashOf(1, node, hasher.bytesOf(hasher.leaf(1, undefined)));
+    const place = { groupId: base.group.groupId, leafIndex: 0 };
+    const founder = buildLeaf(base.member(0), { source: "commit", parentHash, place });
+    const tree = new PublicTree(branch(node, leafSlot(founder), leafSlot(undefined)), hasher);
+    const info = base.groupInfo({ context: { treeHash: tree.treeHash() } });
+    const opened = await openPublicGroup(info, tree, base.terms());
+    if (opened.kind === "refused") throw new Error(opened.rule);
+    const group = new SyntheticGroup(opened.group, base.members);
+    const added = buildKeyPackage(newMember("added"));
+    const outcome = await group.follow(group.commit({ path: false, proposals: [proposals.add(added)] }));
+    if (outcome.kind !== "followed") throw new Error(JSON.stringify(outcome));
+    expect(outcome.group.context.treeHash).toEqual(tree.add(added.leafNode).tree.treeHash());
   });
 
   it("names the proposals that it does not know by reference", async () => {

@@ -81,7 +81,8 @@ export function* applyProposals(
     draft.remove(leafIndex);
     left.push({ leafIndex, leafNode });
   }
-  draft.truncate();
+  // Only a Remove truncates (§12.1.3), whatever tree a group was founded with.
+  if (list.removes.length > 0) draft.truncate();
   const added = yield* applyAdds(group, draft, list, terms);
   if ("kind" in added) return added;
   return { entered: added.entered, left, changed, signatures: [...signatures, ...added.signatures] };
