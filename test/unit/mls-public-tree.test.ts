@@ -12,7 +12,8 @@ import { VersionedMap } from "../../src/mls/public-group/versioned-map.ts";
 import { PublicTree } from "../../src/mls/tree/public-tree.ts";
 import { branch, leafSlot, type Subtree } from "../../src/mls/tree/subtree.ts";
 import { TreeHasher } from "../../src/mls/tree/tree-hasher.ts";
-import { finish, finishInSteps } from "../../src/mls/work.ts";
+import { hashTreeWork } from "../../src/mls/tree/validate-tree.ts";
+import { finish, finishInSteps, UNITS_PER_STEP } from "../../src/mls/work.ts";
 import { settings } from "../../src/protocol/schemas/application.ts";
 import { seededRandom } from "../support/mutations.ts";
 import { SyntheticGroup } from "../support/synthetic-group.ts";
@@ -176,6 +177,19 @@ describe("[M9] a group that grows and is loaded", () => {
     if (inSteps.kind === "malformed" || atOnce.kind === "malformed") throw new Error("not loaded");
     expect(pauses).toBeGreaterThan(15);
     expect(inSteps.value.snapshot()).toEqual(atOnce.value.snapshot());
+  });
+
+  it("hashes its blank parts in steps", () => {
+    const leaf = buildLeaf(newMember("at both ends"));
+    const last = 8191;
+    const wide = emptyTree().add(leaf).tree.withRoomFor(last).replace(last, leaf);
+    const decoded = readRatchetTree(encodeRatchetTree(wide), 1);
+    if (decoded.kind === "malformed") throw new Error(decoded.why);
+    const work = hashTreeWork(decoded.value);
+    let steps = 0;
+    while (work.next().done !== true) steps++;
+    expect(steps).toBeGreaterThanOrEqual((last + 1) / UNITS_PER_STEP);
+    expect(decoded.value.treeHash()).toEqual(wide.treeHash());
   });
 
   it("doubles in steps", async () => {

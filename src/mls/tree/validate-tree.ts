@@ -38,6 +38,7 @@ export function* hashTreeWork(tree: PublicTree): Work<Uint8Array> {
       pending.push({ subtree: subtree.right, firstLeaf: firstLeaf + 2 ** (subtree.level - 1) });
       continue;
     }
+    if (!isLeaf(subtree) && !isBranch(subtree)) yield* tree.hasher.blankWork(subtree.level, firstLeaf);
     treeHashOf(subtree, firstLeaf, tree.hasher);
     yield;
   }
