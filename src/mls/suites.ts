@@ -99,7 +99,10 @@ export function keyPackageRef(ciphersuite: Ciphersuite, bareKeyPackage: Uint8Arr
   return refHash(ciphersuite, "MLS 1.0 KeyPackage Reference", bareKeyPackage);
 }
 
-/** RFC 9420 §5.1.2. The label is given without "MLS 1.0 ". False for any fault: of the key, of its encoding, of the signature. */
+/**
+ * RFC 9420 §5.1.2. The label is given without "MLS 1.0 ". False for any fault: of the key, of its encoding, of the signature.
+ * Edwards signatures are judged as strictly as by any member: a point of low order in one is a fault.
+ */
 export function verifyWithLabel(
   ciphersuite: Ciphersuite,
   publicKey: Uint8Array,
@@ -109,10 +112,13 @@ export function verifyWithLabel(
 ): Promise<boolean> {
   const suite = SUITES[ciphersuite];
   const key = importPublicKey(suite.signature, publicKey);
-  if (key === undefined) return Promise.resolve(false);
-  const edwards = suite.signature === "ed25519" || suite.signature === "ed448";
+  if (key === undefined || !isSignatureKey(ciphersuite, publicKey)) return Promise.resolve(false);
+  const edwards = edwardsOf(suite.signature);
+  if (edwards !== undefined && isOfLowOrder(edwards, signature.subarray(0, publicKey.length))) {
+    return Promise.resolve(false);
+  }
   return new Promise((resolve) => {
-    verify(edwards ? null : suite.hash, signContent(label, content), key, signature, (error, valid) => {
+    verify(edwards === undefined ? suite.hash : null, signContent(label, content), key, signature, (error, valid) => {
       resolve(error === null && valid);
     });
   });
@@ -123,7 +129,13 @@ export function verifyWithLabel(
  * compressed ones are taken too, since ts-mls 1.6.4 writes them and its members accept them.
  */
 export function isSignatureKey(ciphersuite: Ciphersuite, publicKey: Uint8Array): boolean {
-  return isKey(SUITES[ciphersuite].signature, publicKey);
+  const { signature } = SUITES[ciphersuite];
+  const edwards = edwardsOf(signature);
+  return isKey(signature, publicKey) && (edwards === undefined || !isOfLowOrder(edwards, publicKey));
+}
+
+function edwardsOf(scheme: SignatureScheme): "ed25519" | "ed448" | undefined {
+  return scheme === "ed25519" || scheme === "ed448" ? scheme : undefined;
 }
 
 /** True for an encoding that the suite's KEM takes (§5.1.1): right length, a point on the curve, to which one can encrypt. */

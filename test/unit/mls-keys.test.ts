@@ -1,7 +1,14 @@
 // Public keys of the suites: which bytes are one, and that a key read from them verifies.
-import { createPublicKey, diffieHellman, ECDH, generateKeyPairSync, sign, verify } from "node:crypto";
+import { createHash, createPublicKey, diffieHellman, ECDH, generateKeyPairSync, sign, verify } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { importPublicKey, isHpkeKey, isSignatureKey, suiteOf } from "../../src/mls/suites.ts";
+import {
+  importPublicKey,
+  isHpkeKey,
+  isSignatureKey,
+  signContent,
+  suiteOf,
+  verifyWithLabel,
+} from "../../src/mls/suites.ts";
 
 const CURVES = [
   { ciphersuite: 2, name: "prime256v1", scheme: "p256" },
@@ -97,5 +104,51 @@ describe.each([
       expect(isHpkeKey(ciphersuite, key)).toBe(true);
       expect(isHpkeKey(ciphersuite, key.subarray(1))).toBe(false);
     }
+  });
+});
+
+describe("[M1] Ed25519", () => {
+  const ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
+  const IDENTITY = Buffer.from("01" + "00".repeat(31), "hex");
+  const number = (bytes: Uint8Array): bigint => BigInt(`0x${Buffer.from(bytes).reverse().toString("hex")}`);
+  const bytesOf = (value: bigint): Buffer => Buffer.from(value.toString(16).padStart(64, "0"), "hex").reverse();
+  const passes = (key: Uint8Array, content: Uint8Array, signature: Uint8Array): boolean => {
+    const imported = importPublicKey("ed25519", key);
+    return imported !== undefined && verify(null, signContent("Test", content), imported, signature);
+  };
+
+  test("keys are not points of low order, under which anybody's signature of some contents verifies", async () => {
+    const nothing = Buffer.concat([IDENTITY, Buffer.alloc(32)]);
+    const contents = Array.from({ length: 200 }, (_, n) => Buffer.from(`content ${n}`));
+    for (const hex of [
+      ...["00", "01"].flatMap((first) => [first + "00".repeat(31), `${first}${"00".repeat(30)}80`]),
+      ...["ec", "ed", "ee"].map((first) => `${first}${"ff".repeat(30)}7f`),
+      "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+      "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+      "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+      "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+    ]) {
+      const key = Buffer.from(hex, "hex");
+      const forged = contents.find((content) => passes(key, content, nothing));
+      if (forged === undefined) throw new Error(`${hex} is of no low order`);
+      expect(isSignatureKey(1, key), hex).toBe(false);
+      expect(await verifyWithLabel(1, key, "Test", forged, nothing), hex).toBe(false);
+    }
+  });
+
+  test("signatures hold no point of low order, which other verifiers refuse", async () => {
+    const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+    const key = Buffer.from(publicKey.export({ format: "jwk" }).x ?? "", "base64url");
+    const seed = Buffer.from(privateKey.export({ format: "jwk" }).d ?? "", "base64url");
+    const clamped = createHash("sha512").update(seed).digest().subarray(0, 32);
+    clamped[0] = (clamped[0] ?? 0) & 0xf8;
+    clamped[31] = ((clamped[31] ?? 0) & 0x7f) | 0x40;
+    const content = Buffer.from("signed without a nonce");
+    const challenge = createHash("sha512").update(IDENTITY).update(key).update(signContent("Test", content)).digest();
+    const crooked = Buffer.concat([IDENTITY, bytesOf((number(challenge) * number(clamped)) % ORDER)]);
+    expect(passes(key, content, crooked)).toBe(true);
+    expect(await verifyWithLabel(1, key, "Test", content, crooked)).toBe(false);
+    const straight = sign(null, signContent("Test", content), privateKey);
+    expect(await verifyWithLabel(1, key, "Test", content, straight)).toBe(true);
   });
 });
