@@ -2,6 +2,7 @@
 // the one true answer or the word that nobody knows it (PROTOCOL E4, E5). Waiting calls are bounded.
 import { encodeCancel, encodeRequest, type ResponseFrame, type SessionLimits } from "../protocol/frames.ts";
 import { methods, type MethodName } from "../protocol/methods.ts";
+import { AbortSignals } from "./abort-signals.ts";
 import { AegisError, localError, type CallFacts } from "./aegis-error.ts";
 import { retryPauseMs } from "./backoff.ts";
 import { unsureResult } from "./unsure-result.ts";
@@ -36,7 +37,6 @@ export interface CallRequest {
 interface Call extends CallRequest {
   readonly deadline: number;
   readonly settle: { resolve(result: unknown): void; reject(error: unknown): void };
-  readonly aborted: () => void;
   retryTimer: NodeJS.Timeout | undefined;
   /** Set while a request is in flight. */
   id: number | undefined;
@@ -53,6 +53,7 @@ export class Calls {
   /** Sent before and to be sent again: they have waited longest, so they go first. */
   readonly #again = new Set<Call>();
   readonly #all = new Set<Call>();
+  readonly #signals = new AbortSignals<Call>((call, reason) => this.#abandon(call, asError(reason)));
   #ended: AegisError | undefined;
   /** Runs while there are calls. */
   #sweeper: NodeJS.Timeout | undefined;
@@ -99,13 +100,12 @@ export class Calls {
       ...request,
       deadline: performance.now() + request.ttlMs,
       settle,
-      aborted: () => this.#abandon(call, asError(request.signal?.reason)),
       retryTimer: undefined,
       id: undefined,
       attempts: 0,
       unsure: false,
     };
-    request.signal?.addEventListener("abort", call.aborted, { once: true });
+    if (call.signal !== undefined) this.#signals.watch(call.signal, call);
     this.#all.add(call);
     this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS);
     this.#waiting.add(call);
@@ -197,7 +197,7 @@ export class Calls {
 
   #leave(call: Call): void {
     clearTimeout(call.retryTimer);
-    call.signal?.removeEventListener("abort", call.aborted);
+    if (call.signal !== undefined) this.#signals.forget(call.signal, call);
     if (call.id !== undefined) this.#exchanges.forget(call.id);
     call.id = undefined;
     this.#waiting.delete(call);

@@ -113,6 +113,7 @@ export class Client {
 
   /** As `call`, for a method that is known at run time only. */
   submit(method: CallableMethod, params: object, options: CallOptions = {}): Promise<unknown> {
+    if (!Object.hasOwn(methods, method)) return Promise.reject(localError("UNKNOWN_METHOD", {}, { method }));
     return this.#calls.submit({
       method,
       params,

@@ -165,6 +165,31 @@ describe("calls", () => {
     await expect(client.identity.history({ clientId }, { signal: AbortSignal.abort() })).rejects.toThrow();
   });
 
+  test("many calls share one signal without a word of Node's", async ({ server, connected }) => {
+    const client = await connected();
+    const session = await server.session();
+    const warnings: string[] = [];
+    const listener = ({ name }: Error): number => warnings.push(name);
+    process.on("warning", listener);
+    const controller = new AbortController();
+    const calls = Array.from({ length: 20 }, () =>
+      client.identity.history({ clientId }, { signal: controller.signal }),
+    );
+    await session.request("identity.history");
+    controller.abort();
+    expect((await Promise.allSettled(calls)).every(({ status }) => status === "rejected")).toBe(true);
+    process.off("warning", listener);
+    expect(warnings).toEqual([]);
+  });
+
+  test("[E2] a method that is not there is refused as the server refuses it", async ({ connected }) => {
+    const client = await connected();
+    for (const method of ["identity.nothing", "toString"]) {
+      const error = await failure(client.submit(method as "identity.get", {}));
+      expect(error).toMatchObject({ reason: "UNKNOWN_METHOD", method });
+    }
+  });
+
   test("[C6] keeps within inFlightMax and messageBytesMax, and bounds what waits", async ({ server, connected }) => {
     server.limits = { ...server.limits, inFlightMax: 2, messageBytesMax: 1000 };
     const client = await connected({ waitingMax: 2 });
