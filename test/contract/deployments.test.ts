@@ -195,6 +195,14 @@ describe("aegis.yaml for Kubernetes", () => {
     expect(advertised?.value).toBe(`$(POD_IP):${port}`);
   });
 
+  // What Kubernetes makes of a Service for every pod of its namespace, unless the pod asks it not to.
+  it("lets no Service's own variables be taken for settings", () => {
+    const variables = find("Service").map(({ metadata }) => `${metadata.name.toUpperCase().replaceAll("-", "_")}_PORT`);
+    const taken = variables.filter((name) => settings.has(name));
+    expect(taken).toEqual(["AEGIS_PORT"]);
+    expect((pod.spec as unknown as { enableServiceLinks?: boolean }).enableServiceLinks).toBe(false);
+  });
+
   it("selects its pods everywhere by the labels that they have", () => {
     const { labels } = pod.metadata;
     expect(deployment.spec["selector"]).toEqual({ matchLabels: labels });
