@@ -9,9 +9,10 @@ Generated from \`src/config.ts\`; a test fails when it is stale.
 
 Every setting has a default. A JSON file (\`--config FILE\` or \`AEGIS_CONFIG\`) goes before the default, the
 environment before the file, a flag before the environment. In the file the limits stand in an object of
-their own: \`{ "port": 7400, "limits": { "inFlightMax": 2048 } }\`. A wrong value or an unknown name stops the
-start with a message and exit code 2. An empty environment variable counts as not set. Secrets have no
-flags, because command lines can be read by other users of the machine.
+their own: \`{ "port": 7400, "limits": { "inFlightMax": 2048 } }\`. A wrong value, an unknown flag or an
+unknown name in the file stops the start with a message and exit code 2. An empty environment variable counts
+as not set, and one that is no setting is not looked at. Secrets have no flags, because command lines can be
+read by other users of the machine.
 `;
 
 export function configurationDocument(): string {
