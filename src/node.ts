@@ -100,6 +100,7 @@ export function createNode(options: NodeOptions): ServerNode {
     clock: options.clock,
     identityProviders: new IdentityProviders(),
     newId: options.newId ?? randomUUID,
+    turn: () => options.runQueue.turn(),
   };
   const { removals, ...services } = createServices(options, ports);
   Object.assign(parts, { host, delivery, removals } satisfies Parts);
@@ -183,7 +184,7 @@ function createServices({ limits, events, secrets, treeWorkers }: NodeOptions, p
     senders,
     operatorKey: secrets.operatorKey,
   });
-  const tags = new TagDirectory(ports.store);
+  const tags = new TagDirectory(ports);
   const groups = new GroupDirectory(ports);
   const follower = new GroupFollower(ports, groups, limits);
   const full = new FullTracking(ports, groups, follower, senders);

@@ -70,10 +70,10 @@ export class IdentityService {
 
   async find(request: ApplicationRequest, params: Params<"identity.find">): Promise<Answer> {
     const { all = [], any = [], none = [], limit } = params;
-    if (all.length === 0 && any.length === 0) return refused("FILTER_EMPTY");
     const after = readCursor("clients", params.cursor);
     if (after === undefined) return refused("CURSOR_INVALID");
-    const page = await this.#tags.find(request.applicationId, { all, any, none }, after, limit);
+    const page = await this.#tags.find(request, { all, any, none }, after, limit);
+    if (page.kind === "refused") return page;
     const cursor = page.after === undefined ? {} : { cursor: makeCursor("clients", page.after) };
     return done({ clients: page.clients.map(clientRecord), ...cursor });
   }

@@ -6,16 +6,18 @@ import type { IdentityContext } from "../actors/identity-machine.ts";
 import type { LowTerms } from "../actors/key-pool-low.ts";
 import type { KeyPoolContext } from "../actors/key-pool-machine.ts";
 import type { OfferedPackage, Rejection } from "../actors/key-pool-publish.ts";
-import { keyMark, labelFromHex, labelToHex, parsePackageName, usableIn, usedMark } from "../actors/key-pool-queues.ts";
+import { keyMark, labelFromHex, labelToHex, parsePackageName, usedMark } from "../actors/key-pool-queues.ts";
 import { checkKeyPackage } from "../mls/key-package-check.ts";
 import type { KeyPackageFacts } from "../mls/key-package.ts";
 import { refuse } from "../protocol/errors.ts";
 import type { Params } from "../protocol/methods.ts";
 import type { claimFailures } from "../protocol/schemas/key-pool.ts";
+import { isLastResort, packageNames, queuesOf } from "./key-pool-contents.ts";
 import type { Answer } from "./request-port.ts";
 import {
   ask,
   done,
+  nextStep,
   placeOf,
   readRecord,
   readRecords,
@@ -37,7 +39,8 @@ interface Judged {
 const TARGETS_MAX = 1000;
 /** Turns lost to somebody else's change before the caller is told to try again. */
 const ATTEMPTS = 10;
-const PACKAGES_READ_MAX = 10_000;
+/** Pools whose packages' names are read in one step. */
+const POOLS_AT_ONCE = 8;
 /** Enough of a hash to tell a client's own keys apart. */
 const KEY_HASH_HEX = 32;
 
@@ -72,20 +75,27 @@ export class KeyPoolService {
 
   async status(request: ApplicationRequest, { clientIds }: Params<"keyPool.status">): Promise<Answer> {
     const records = await this.#identities(request, clientIds);
-    const pools = await Promise.all(
-      clientIds.map(async (clientId, n) =>
-        records[n] === undefined
-          ? { clientId, error: refuse("CLIENT_NOT_FOUND") }
-          : { clientId, queues: await this.#queues(request, clientId) },
-      ),
-    );
+    const pools: object[] = [];
+    while (pools.length < clientIds.length) {
+      const unwanted = pools.length === 0 ? undefined : await nextStep(this.#ports, request);
+      if (unwanted !== undefined) return unwanted;
+      const from = pools.length;
+      const some = clientIds
+        .slice(from, from + POOLS_AT_ONCE)
+        .map(async (clientId, n) =>
+          records[from + n] === undefined
+            ? { clientId, error: refuse("CLIENT_NOT_FOUND") }
+            : { clientId, queues: await queuesOf(this.#ports, this.#pool(request, clientId)) },
+        );
+      pools.push(...(await Promise.all(some)));
+    }
     return done({ pools });
   }
 
   async list(request: ApplicationRequest, { clientId }: Params<"keyPool.list">): Promise<Answer> {
     const [record] = await this.#identities(request, [clientId]);
     if (record === undefined) return refused("CLIENT_NOT_FOUND");
-    const names = await this.#names(request, clientId);
+    const names = await packageNames(this.#ports.store, this.#pool(request, clientId));
     const keyPackages = names.map((name) => {
       const { ciphersuite, labelHex, notAfter, refHex } = parsePackageName(name);
       const keyPackageRef = Buffer.from(refHex, "hex");
@@ -190,12 +200,16 @@ export class KeyPoolService {
   async #targets(request: ApplicationRequest, params: Params<"keyPool.claim">): Promise<string[] | Answer> {
     const excluded = new Set(params.exclude);
     const clientIds = new Set<string>();
+    let filters = 0;
     for (const { clientId, all = [], any = [], none = [] } of params.targets) {
       if (clientId !== undefined) clientIds.add(clientId);
-      else if (all.length === 0 && any.length === 0) return refused("FILTER_EMPTY");
       else {
+        const unwanted = filters === 0 ? undefined : await nextStep(this.#ports, request);
+        if (unwanted !== undefined) return unwanted;
+        filters += 1;
         const limit = TARGETS_MAX + excluded.size + 1;
-        const page = await this.#tags.find(request.applicationId, { all, any, none }, "", limit);
+        const page = await this.#tags.find(request, { all, any, none }, "", limit);
+        if (page.kind === "refused") return page;
         for (const { id } of page.clients) clientIds.add(id);
       }
       if (clientIds.size > TARGETS_MAX + excluded.size) return refused("TOO_MANY_TARGETS");
@@ -232,38 +246,6 @@ export class KeyPoolService {
     return { clientId, reason: failureOf(outcome.refusal.reason) };
   }
 
-  async #queues(request: ApplicationRequest, clientId: string): Promise<object[]> {
-    const names = await this.#names(request, clientId);
-    const queues = new Map<
-      string,
-      { ciphersuite: number; label: string; available: number; lastResort: boolean; soonestNotAfter?: number }
-    >();
-    const now = this.#ports.clock.now();
-    for (const { name, ciphersuite, labelHex, notAfter } of usableIn(names, now)) {
-      const id = `${String(ciphersuite)}/${labelHex}`;
-      const queue = queues.get(id) ?? { ciphersuite, label: labelFromHex(labelHex), available: 0, lastResort: false };
-      queues.set(id, queue);
-      if (isLastResort(name)) {
-        queue.lastResort = true;
-        continue;
-      }
-      queue.available += 1;
-      queue.soonestNotAfter = Math.min(queue.soonestNotAfter ?? Infinity, notAfter);
-    }
-    return [...queues.values()];
-  }
-
-  async #names(request: ApplicationRequest, clientId: string): Promise<readonly string[]> {
-    const { store } = this.#ports;
-    const { shard, actor } = placeOf(store, this.#pool(request, clientId));
-    const lists = await Promise.all(
-      ["once/", "last/"].map((prefix) =>
-        store.listParts(shard, actor, { prefix, limit: PACKAGES_READ_MAX, namesOnly: true }),
-      ),
-    );
-    return lists.flat().map(({ name }) => name);
-  }
-
   async #identities(
     { applicationId }: ApplicationRequest,
     clientIds: readonly string[],
@@ -276,10 +258,6 @@ export class KeyPoolService {
   #pool({ applicationId }: ApplicationRequest, clientId: string) {
     return { applicationId, kind: "keyPool" as const, id: clientId };
   }
-}
-
-function isLastResort(name: string): boolean {
-  return name.startsWith("last/");
 }
 
 function keyHash(publicKey: Uint8Array): string {

@@ -21,6 +21,8 @@ export interface ServicePorts {
   readonly identityProviders: IdentityProviders;
   /** Fresh UUIDs. */
   newId(): string;
+  /** Resolves when work that is done in steps may go on: others have had their turns of the event loop. */
+  turn(): Promise<void>;
 }
 
 /** A request of an application's key, with what governs it. */
@@ -107,6 +109,16 @@ export function pause(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
   });
+}
+
+/** Before a further step of a long reading. A refusal: nobody waits for its answer any more. */
+export async function nextStep(
+  ports: Pick<ServicePorts, "turn">,
+  { deadline, cancellation }: Pick<Request, "deadline" | "cancellation">,
+): Promise<Refused | undefined> {
+  await ports.turn();
+  if (performance.now() >= deadline) return refused("DEADLINE_EXCEEDED");
+  return cancellation?.cancelled === true ? refused("CANCELLED") : undefined;
 }
 
 export function placeOf(store: Store, address: ActorAddress): { readonly actor: ActorKey; readonly shard: Shard } {

@@ -2,8 +2,9 @@
 // every change acknowledged before and nothing that is over (rule 6). The index alone decides nothing.
 import type { IdentityContext } from "../actors/identity-machine.ts";
 import { indexedTag, tagOf } from "../actors/tag-names.ts";
-import type { Store, TagEntry } from "../store/store.ts";
-import { readRecords } from "./service-ports.ts";
+import type { Refused } from "../actors/actor-port.ts";
+import type { TagEntry } from "../store/store.ts";
+import { nextStep, readRecords, refused, type ApplicationRequest, type ServicePorts } from "./service-ports.ts";
 
 export interface TagFilter {
   readonly all?: readonly string[];
@@ -12,6 +13,7 @@ export interface TagFilter {
 }
 
 export interface FoundPage {
+  readonly kind: "found";
   readonly clients: readonly IdentityContext[];
   /** clientId after which the next page begins; undefined: there is no more. */
   readonly after: string | undefined;
@@ -21,14 +23,21 @@ export interface FoundPage {
 const ROUND = 256;
 
 export class TagDirectory {
-  readonly #store: Store;
+  readonly #ports: Pick<ServicePorts, "store" | "turn">;
 
-  constructor(store: Store) {
-    this.#store = store;
+  constructor(ports: Pick<ServicePorts, "store" | "turn">) {
+    this.#ports = ports;
   }
 
-  /** Clients in order of their ids, those above `after`. */
-  async find(applicationId: string, filter: TagFilter, after: string, limit: number): Promise<FoundPage> {
+  /** Clients in order of their ids, those above `after`. Refused without `all` and `any`, and when nobody waits for them any more. */
+  async find(
+    request: Pick<ApplicationRequest, "applicationId" | "deadline" | "cancellation">,
+    filter: TagFilter,
+    after: string,
+    limit: number,
+  ): Promise<FoundPage | Refused> {
+    const { applicationId } = request;
+    if ([...(filter.all ?? []), ...(filter.any ?? [])].length === 0) return refused("FILTER_EMPTY");
     const drivers = await this.#drivers(applicationId, filter);
     const clients: IdentityContext[] = [];
     let cursor = after;
@@ -36,20 +45,23 @@ export class TagDirectory {
       const { entries, exhausted } = await this.#candidates(applicationId, drivers, cursor);
       const likely = entries.filter(({ tags }) => matches(filter, new Set(tags.flatMap((tag) => tagOf(tag) ?? []))));
       const addresses = likely.map(({ clientId }) => ({ applicationId, kind: "identity" as const, id: clientId }));
-      for (const record of await readRecords<IdentityContext>(this.#store, addresses)) {
+      for (const record of await readRecords<IdentityContext>(this.#ports.store, addresses)) {
         if (record?.state !== "active" || !matches(filter, new Set(record.context.tags))) continue;
         clients.push(record.context);
-        if (clients.length > limit) return { clients: clients.slice(0, limit), after: clients[limit - 1]?.id };
+        if (clients.length > limit)
+          return { kind: "found", clients: clients.slice(0, limit), after: clients[limit - 1]?.id };
       }
       cursor = entries.at(-1)?.clientId ?? cursor;
-      if (exhausted) return { clients, after: undefined };
+      if (exhausted) return { kind: "found", clients, after: undefined };
+      const unwanted = await nextStep(this.#ports, request);
+      if (unwanted !== undefined) return unwanted;
     }
   }
 
   /** The fewest entries that are sure to hold every match: one tag of `all`, or the union of `any`. */
   async #drivers(applicationId: string, { all = [], any = [] }: TagFilter): Promise<readonly string[]> {
     if (all.length === 0) return any.map(indexedTag);
-    const counts = await Promise.all(all.map((tag) => this.#store.countTag(applicationId, indexedTag(tag))));
+    const counts = await Promise.all(all.map((tag) => this.#ports.store.countTag(applicationId, indexedTag(tag))));
     const fewest = counts.indexOf(Math.min(...counts));
     return [indexedTag(all[fewest] ?? "")];
   }
@@ -59,7 +71,7 @@ export class TagDirectory {
     drivers: readonly string[],
     after: string,
   ): Promise<{ readonly entries: readonly TagEntry[]; readonly exhausted: boolean }> {
-    const pages = await Promise.all(drivers.map((tag) => this.#store.readTag(applicationId, tag, after, ROUND)));
+    const pages = await Promise.all(drivers.map((tag) => this.#ports.store.readTag(applicationId, tag, after, ROUND)));
     // Beyond the shortest full page a tag may hold clients that were not read yet.
     const horizons = pages.filter((page) => page.length === ROUND).map((page) => page.at(-1)?.clientId ?? "");
     const horizon = horizons.length === 0 ? undefined : horizons.reduce((a, b) => (a < b ? a : b));

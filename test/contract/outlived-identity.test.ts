@@ -38,9 +38,10 @@ beforeEach(async () => {
       clock: { ...clock, now: () => clock.now() + aheadMs },
       identityProviders: new IdentityProviders(),
       newId: randomUUID,
+      turn: () => Promise.resolve(),
       actors: host,
     },
-    new TagDirectory(store),
+    new TagDirectory({ store, turn: () => Promise.resolve() }),
   );
 });
 afterEach(() => world.close());

@@ -42,6 +42,7 @@ it("[G4] is answered with that identity, whatever came between its reading and i
         clock,
         identityProviders: new IdentityProviders(),
         newId: randomUUID,
+        turn: () => Promise.resolve(),
         actors: {
           call: async (call) => {
             const meanwhile = call.command.type === "update" ? between : undefined;
@@ -51,7 +52,7 @@ it("[G4] is answered with that identity, whatever came between its reading and i
           },
         },
       },
-      new TagDirectory(store),
+      new TagDirectory({ store, turn: () => Promise.resolve() }),
     );
     const first = { clientIdentity: one, tags: [] };
     const created = await service.create(request("identity.create", first), first);

@@ -260,3 +260,33 @@ describe("races and retries", () => {
     }
   });
 });
+
+describe("a request that would read for long", () => {
+  /** The one that reads is asked first. */
+  async function whileReading(
+    method: string,
+    params: object,
+    ttlMs = 300,
+  ): Promise<{ reader: unknown; readerAnsweredLast: boolean }> {
+    const [reader, other] = [await world.wire(app.token), await world.wire(app.token)];
+    const order: string[] = [];
+    const reading = reader.call(method, params, { ttlMs }).then((answer) => (order.push("reader"), answer));
+    await other.call("identity.get", { clientIds: [] });
+    order.push("other");
+    const { error } = await reading;
+    return { reader: error?.reason, readerAnsweredLast: order.at(-1) === "reader" };
+  }
+
+  test("[E3] [G10] a claim of thousands of filters ends at its deadline and holds nobody up meanwhile", async () => {
+    const any = Array.from({ length: 20 }, (_, n) => `nobody has it ${String(n)}`);
+    const targets = Array.from({ length: 4000 }, () => ({ any }));
+    const answer = await whileReading("keyPool.claim", { targets }, 1000);
+    expect(answer).toEqual({ reader: "DEADLINE_EXCEEDED", readerAnsweredLast: true });
+  });
+
+  test("[E3] [G10] so does the status of a thousand full pools", async () => {
+    const { clientId } = await device(100);
+    const answer = await whileReading("keyPool.status", { clientIds: Array.from({ length: 1000 }, () => clientId) });
+    expect(answer).toEqual({ reader: "DEADLINE_EXCEEDED", readerAnsweredLast: true });
+  });
+});

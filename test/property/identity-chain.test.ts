@@ -61,7 +61,6 @@ class Players {
   constructor(deployment: Deployment) {
     this.#deployment = deployment;
     const { store, clock } = deployment.world;
-    this.#tags = new TagDirectory(store);
     const ports = {
       store,
       clock,
@@ -72,7 +71,9 @@ class Players {
         this.#proposed.add(id);
         return id;
       },
+      turn: () => Promise.resolve(),
     };
+    this.#tags = new TagDirectory(ports);
     this.#service = new IdentityService(ports, this.#tags);
   }
 
@@ -184,7 +185,9 @@ class Players {
   }
 
   async #find(tag: string): Promise<string[]> {
-    const page = await this.#tags.find(APPLICATION, { all: [tag] }, "", 10);
+    const request = { applicationId: APPLICATION, deadline: performance.now() + 10_000 };
+    const page = await this.#tags.find(request, { all: [tag] }, "", 10);
+    if (page.kind === "refused") throw new Error(page.refusal.reason);
     return page.clients.map(({ id }) => id);
   }
 

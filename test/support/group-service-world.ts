@@ -114,6 +114,7 @@ export class GroupServiceWorld {
       clock: { now: () => NOW_MS },
       identityProviders: new IdentityProviders(),
       newId: randomUUID,
+      turn: () => Promise.resolve(),
     };
     const groups = new GroupDirectory(ports);
     const follower = new GroupFollower(ports, groups, limits);
@@ -127,7 +128,7 @@ export class GroupServiceWorld {
     this.#lives = new GroupLifecycleService(ports, groups, successors, this.checks, full);
     const ordering = new OrderingTracking(groups, this.checks);
     this.#handshakes = new HandshakeService(ports, groups, successors, { full, ordering });
-    this.#identities = new IdentityService(ports, new TagDirectory(counted));
+    this.#identities = new IdentityService(ports, new TagDirectory(ports));
     this.#groups = new GroupService(ports, groups, follower);
   }
 
