@@ -45,13 +45,21 @@ export type ApplicationCommand =
       /** For every suite that the change names; those that stand already are not replaced. */
       readonly senders: readonly ExternalSenderRecord[];
     }
-  | { readonly type: "createKey"; readonly key: KeyRecord; readonly token: string }
+  | {
+      readonly type: "createKey";
+      readonly key: KeyRecord;
+      readonly token: string;
+      /** Ids of keys that have ended for good, the one longest ago first: where there is no room, one of them goes. */
+      readonly ended?: readonly string[];
+    }
   | { readonly type: "revokeKey"; readonly keyId: string; readonly record?: KeyRecord }
   | { readonly type: "noteUse"; readonly keyId: string }
   | { readonly type: "delete" }
   | TimerCommand;
 
-/** Keys of one application, revoked ones included. */
+type Event = WithFacts<ApplicationCommand>;
+
+/** Keys of one application; those that have ended are remembered while there is room. */
 export const KEYS_MAX = 1000;
 /** Every request that was under way when the application was deleted has ended by then. */
 const PURGE_AFTER_MS = 35_000;
@@ -65,8 +73,17 @@ export function keyPart(keyId: string): string {
   return `key/${keyId}`;
 }
 
+function usePart(keyId: string): string {
+  return `used/${keyId}`;
+}
+
 function putKey(key: KeyRecord): Effect {
   return { type: "putPart", name: keyPart(key.keyId), bytes: encode(key) };
+}
+
+/** The key that is forgotten for a new one. */
+function endedKey({ ended, directory }: Extract<Event, { type: "createKey" }>): string | undefined {
+  return ended?.find((keyId) => directory.has(keyPart(keyId)));
 }
 
 function merged(settings: Settings | undefined, change: SettingsChange): Settings {
@@ -77,12 +94,13 @@ function merged(settings: Settings | undefined, change: SettingsChange): Setting
 const { createMachine } = setup({
   types: {
     context: {} as ApplicationContext,
-    events: {} as WithFacts<ApplicationCommand>,
+    events: {} as Event,
     emitted: {} as Effect,
     input: {} as MachineInput,
   },
   guards: {
-    keysFull: ({ event }) => event.directory.count("key/") >= KEYS_MAX,
+    keysFull: ({ event }) =>
+      event.type === "createKey" && event.directory.count("key/") >= KEYS_MAX && endedKey(event) === undefined,
     keyHeld: ({ event }) => event.type === "noteUse" && event.directory.has(keyPart(event.keyId)),
     keyKnown: ({ event }) =>
       event.type === "revokeKey" && event.record !== undefined && event.directory.has(keyPart(event.keyId)),
@@ -108,6 +126,13 @@ const { createMachine } = setup({
         if (!event.directory.has(name)) enqueue.emit({ type: "putPart", name, bytes: encode(sender) });
       }
     }),
+    forgetEnded: enqueueActions(({ event, enqueue }) => {
+      if (event.type !== "createKey" || event.directory.count("key/") < KEYS_MAX) return;
+      const keyId = endedKey(event);
+      if (keyId === undefined) return;
+      enqueue.emit({ type: "deletePart", name: keyPart(keyId) });
+      enqueue.emit({ type: "deletePart", name: usePart(keyId) });
+    }),
     answerKey: emit(({ event }): Effect => {
       if (event.type !== "createKey") throw new Error("only createKey is answered with a key");
       return { type: "reply", value: { keyId: event.key.keyId, secret: event.token } };
@@ -118,7 +143,7 @@ const { createMachine } = setup({
     }),
     noteUse: enqueueActions(({ event, enqueue }) => {
       if (event.type !== "noteUse") return;
-      enqueue.emit({ type: "putPart", name: `used/${event.keyId}`, bytes: encode(event.now) });
+      enqueue.emit({ type: "putPart", name: usePart(event.keyId), bytes: encode(event.now) });
     }),
     armPurge: emit(({ event }): Effect => ({ type: "setTimer", name: PURGE_TIMER, at: event.now + PURGE_AFTER_MS })),
     dropKeys: emit((): Effect => ({ type: "purge" })),
@@ -150,7 +175,7 @@ export const applicationMachine = createMachine({
         update: { actions: ["update", "putSenders", "answerSettings"] },
         createKey: [
           { guard: "keysFull", actions: { type: "refuse", params: { reason: "KEYS_LIMIT" } } },
-          { actions: ["putKey", "answerKey"] },
+          { actions: ["forgetEnded", "putKey", "answerKey"] },
         ],
         revokeKey: [
           { guard: "keyKnown", actions: "revokeKey" },

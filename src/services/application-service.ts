@@ -126,7 +126,18 @@ export class ApplicationService implements Authenticator {
     const { applicationId, scopes, expiresAt } = params;
     const { key, token } = this.#newKey(applicationId, scopes, expiresAt);
     const command = { type: "createKey", key, token };
-    const outcome = await ask(this.#options.ports, request, applicationAddress(applicationId), command, true);
+    const { ports } = this.#options;
+    const application = applicationAddress(applicationId);
+    let outcome = await ask(ports, request, application, command, true);
+    if (outcome.kind === "refused" && outcome.refusal.reason === "KEYS_LIMIT") {
+      outcome = await ask(
+        ports,
+        request,
+        application,
+        { ...command, ended: await this.#endedKeys(applicationId) },
+        true,
+      );
+    }
     return outcome.kind === "refused" ? outcome : done(outcome.value as object);
   }
 
@@ -134,11 +145,10 @@ export class ApplicationService implements Authenticator {
     if ((await this.#record(applicationId)) === undefined) return refused("APPLICATION_NOT_FOUND");
     const { store } = this.#options.ports;
     const { shard, actor } = placeOf(store, applicationAddress(applicationId));
-    const parts = await store.listParts(shard, actor, { prefix: "key/", limit: KEYS_READ_MAX });
     const used = await store.listParts(shard, actor, { prefix: "used/", limit: KEYS_READ_MAX });
     const lastUse = new Map(used.map(({ name, bytes }) => [name.slice("used/".length), decode(bytes) as number]));
-    const keys = parts
-      .map(({ bytes }) => decode(bytes) as KeyRecord)
+    const all = await this.#keys(applicationId);
+    const keys = all
       .filter((key) => key.revokedAt === undefined)
       .map(({ keyId, scopes, createdAt, expiresAt }) => ({
         keyId,
@@ -207,6 +217,20 @@ export class ApplicationService implements Authenticator {
   async #published(applicationId: string): Promise<object[]> {
     const senders = await this.#options.senders.list(applicationId);
     return senders.map(({ ciphersuite, externalSender }) => ({ ciphersuite, externalSender }));
+  }
+
+  async #keys(applicationId: string): Promise<KeyRecord[]> {
+    const { store } = this.#options.ports;
+    const { shard, actor } = placeOf(store, applicationAddress(applicationId));
+    const parts = await store.listParts(shard, actor, { prefix: "key/", limit: KEYS_READ_MAX });
+    return parts.map(({ bytes }) => decode(bytes) as KeyRecord);
+  }
+
+  /** Those that no longer stand and never will again, the one that ended first before the others. */
+  async #endedKeys(applicationId: string): Promise<string[]> {
+    const endOf = ({ revokedAt = Infinity, expiresAt = Infinity }: KeyRecord): number => Math.min(revokedAt, expiresAt);
+    const ended = (await this.#keys(applicationId)).filter((key) => !this.#stands(key));
+    return ended.sort((a, b) => endOf(a) - endOf(b)).map(({ keyId }) => keyId);
   }
 
   async #key(applicationId: string, keyId: string): Promise<KeyRecord | undefined> {

@@ -1,6 +1,7 @@
 // Applications, their settings and their keys over the wire (PROTOCOL §1 C2, §4), as an operator sees them.
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { KEYS_MAX } from "../../src/actors/application-machine.ts";
 import { defaultSettings } from "../../src/protocol/schemas/application.ts";
 import { AppWorld, basicCredential, refusal } from "../support/app-world.ts";
 import { refusedUpgrade } from "../support/wire-client.ts";
@@ -44,6 +45,29 @@ describe("applications", () => {
     );
     expect(error.reason).toBe("KEY_REUSED");
   });
+
+  test("[C2] keys that were revoked or have expired make room for new ones, the one that ended first; others do not", async () => {
+    const { applicationId, client } = await world.application();
+    const { createKey, revokeKey, listKeys } = world.operator.application;
+    const scopes = ["group" as const];
+    const made = [await createKey({ applicationId, scopes, expiresAt: 1 }), await createKey({ applicationId, scopes })];
+    for (let left = KEYS_MAX - 3; left > 0; left -= 50) {
+      await Promise.all(Array.from({ length: Math.min(left, 50) }, () => createKey({ applicationId, scopes })));
+    }
+    const [expired, revoked] = made as [(typeof made)[0], (typeof made)[0]];
+    await revokeKey({ applicationId, keyId: revoked.keyId });
+    const status = async (token: string): Promise<number> => (await refusedUpgrade(world.port, { token })).status;
+    expect([await status(expired.secret), await status(revoked.secret)]).toEqual([403, 403]);
+    const fresh = await createKey({ applicationId, scopes });
+    expect([await status(expired.secret), await status(revoked.secret)]).toEqual([401, 403]);
+    await createKey({ applicationId, scopes });
+    expect(await status(revoked.secret)).toBe(401);
+    expect((await refusal(createKey({ applicationId, scopes }))).reason).toBe("KEYS_LIMIT");
+    const { keys } = await listKeys({ applicationId });
+    expect(keys).toHaveLength(KEYS_MAX);
+    expect(keys.map(({ keyId }) => keyId)).toContain(fresh.keyId);
+    expect((await client.application.get({})).applicationId).toBe(applicationId);
+  }, 60_000);
 
   test("settings have the defaults of the table; keys given replace whole, the others stay", async () => {
     const { applicationId, client } = await world.application({ keyPoolTarget: 7 });

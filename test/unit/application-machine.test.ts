@@ -22,6 +22,10 @@ const update = { type: "update", settings: { keyPoolLow: 5, pastEpochs: undefine
 const createKey = { type: "createKey", key: keyRecord("key-2"), token: "aegis_key-2_secret" };
 const revokeKey = (keyId = "key-1") => ({ type: "revokeKey", keyId, record: keyRecord(keyId) });
 const noteUse = (keyId = "key-1") => ({ type: "noteUse", keyId });
+const asManyKeysAsMayBe = Array.from({ length: KEYS_MAX - 1 }, (_, n) => ({
+  ...createKey,
+  key: keyRecord(`more-${String(n)}`),
+}));
 const remove = { type: "delete" };
 const timer = (name = "purge") => ({ type: "timer", name });
 
@@ -68,9 +72,28 @@ describeMachine<State, ApplicationCommand["type"]>({
     {
       in: "active",
       when: "with as many keys as may be",
-      first: Array.from({ length: KEYS_MAX - 1 }, (_, n) => ({ ...createKey, key: keyRecord(`more-${String(n)}`) })),
+      first: asManyKeysAsMayBe,
       send: createKey,
       refused: "KEYS_LIMIT",
+    },
+    {
+      in: "active",
+      when: "with as many keys as may be, none of those that have ended among them",
+      first: asManyKeysAsMayBe,
+      send: { ...createKey, ended: ["gone"] },
+      refused: "KEYS_LIMIT",
+    },
+    {
+      in: "active",
+      when: "with as many keys as may be, of which some have ended",
+      first: [...asManyKeysAsMayBe, noteUse("more-7")],
+      send: { ...createKey, ended: ["gone", "more-7", "more-1"] },
+      emits: [
+        { type: "deletePart", name: "key/more-7" },
+        { type: "deletePart", name: "used/more-7" },
+        { type: "putPart", name: "key/key-2" },
+        { type: "reply", value: { keyId: "key-2", secret: "aegis_key-2_secret" } },
+      ],
     },
     { in: "active", send: revokeKey(), emits: [{ type: "putPart", name: "key/key-1" }] },
     { in: "active", when: "an unknown key", send: revokeKey("key-9"), refused: "KEY_NOT_FOUND" },
