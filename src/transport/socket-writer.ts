@@ -1,5 +1,6 @@
 // What leaves one socket: frames gathered and written once a tick, events of a stream gathered into one
-// EVT. Its queue is bounded, in bytes and in time without progress; over a bound it says so and takes no more.
+// EVT. Its queue is bounded, in bytes (and one frame more) and in time without progress; at a bound it says so and
+// takes no more.
 import type { WebSocket } from "ws";
 import { concatenate, encodeEventFrame, type EncodedEvent } from "../protocol/frames.ts";
 
@@ -10,7 +11,7 @@ export interface SocketWriterLimits {
 }
 
 export interface SocketWriterListener {
-  /** The queue would grow beyond its bound. */
+  /** The queue has reached its bound, and there is more. */
   overflowed(): void;
   /** There is room again after `writable()` was false. */
   drained(): void;
@@ -118,7 +119,8 @@ export class SocketWriter {
 
   #admit(bytes: number): boolean {
     if (this.#closed) return false;
-    if (this.queuedBytes + bytes > this.#limits.socketQueueBytesMax) {
+    // What waits is judged, not what comes: an answer larger than the bound is still an answer (G6).
+    if (this.queuedBytes >= this.#limits.socketQueueBytesMax) {
       this.#listener.overflowed();
       return false;
     }

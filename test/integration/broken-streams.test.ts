@@ -159,6 +159,14 @@ describe("slow subscribers", () => {
     expect((await h.world.telemetry.metrics()).body).toMatch(/aegis_events_sent_total{from="store"} [1-9]/);
   });
 
+  it("[G6] get an answer that is larger than the queue's bound, when little else waits", async () => {
+    await h.restart({ socketQueueBytesMax: 1_000_000, socketPauseBytes: 65_536 });
+    h.world.answer = () => Promise.resolve({ kind: "done", result: { blob: new Uint8Array(3_000_000) } });
+    const { result } = await h.client.call("identity.get", { clientIds: [] });
+    expect((result as { blob: Uint8Array }).blob).toHaveLength(3_000_000);
+    expect((await h.client.call("identity.get", { clientIds: [] })).error).toBeUndefined();
+  });
+
   it("[S5] close 4008 when answers pile up beyond the queue's bound", async () => {
     await h.restart({ socketQueueBytesMax: 1_000_000, socketPauseBytes: 65_536 });
     h.world.answer = () => Promise.resolve({ kind: "done", result: { blob: new Uint8Array(300_000) } });
