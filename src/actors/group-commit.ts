@@ -76,8 +76,13 @@ export function commitRefusal(context: GroupContext, command: SubmitCommitComman
   if (command.external && settings.externalJoin === "none") return refuse("EXTERNAL_JOIN");
   if (command.external && settings.externalJoin === "members" && !command.resync) return refuse("EXTERNAL_JOIN");
   if (settings.externalJoin !== "none" && command.groupInfo === undefined) return refuse("GROUP_INFO_REQUIRED");
-  if (membersAfter(context, command) > settings.groupMembersMax) return refuse("MEMBERS_LIMIT");
-  return undefined;
+  return growsBeyond(settings.groupMembersMax, context, command) ? refuse("MEMBERS_LIMIT") : undefined;
+}
+
+/** Where the limit was narrowed below what the group has, it goes on and shrinks as it can. */
+function growsBeyond(membersMax: number, context: GroupContext, command: SubmitCommitCommand): boolean {
+  const members = membersAfter(context, command);
+  return members > membersMax && members > context.members;
 }
 
 export function commit(context: GroupContext, command: SubmitCommitCommand & TurnFacts): Step {

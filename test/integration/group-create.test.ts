@@ -156,6 +156,18 @@ describe("group.create", () => {
     expect(await small.client.group.create(more)).toMatchObject({ epoch: 0n });
   });
 
+  test("a group with more members than a limit that was narrowed since goes on and shrinks, and does not grow", async () => {
+    const narrowing = await world.application();
+    const member = await Member.create(narrowing.client, await device(narrowing));
+    await member.add([await device(narrowing), await device(narrowing)]);
+    await narrowing.client.group.update({ groupId: member.groupId, settings: { groupMembersMax: 1 } });
+    await member.commit();
+    const added = await device(narrowing);
+    expect((await refusal(member.add([added]))).reason).toBe("MEMBERS_LIMIT");
+    await member.commit({ remove: [2] });
+    expect((await narrowing.client.group.get({ groupId: member.groupId })).members).toBe(2);
+  });
+
   test("a quota of groups holds for 6 creates at once: as many as there is room for are made", async () => {
     const small = await world.application({ quotas: { groups: 2 } });
     const alice = await device(small);
