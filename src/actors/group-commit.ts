@@ -116,7 +116,10 @@ export function commit(context: GroupContext, command: SubmitCommitCommand & Tur
   const ended = logReinit({ ...context, window: logged.window }, command);
   effects.push(...ended.effects);
   const kept = keptTrees(context, command, epoch, offset);
-  effects.push(...kept.effects, { type: "reply", value: { epoch: BigInt(epoch), offset } });
+  const { undelivered } = command;
+  // What a key remembers must tell all of the answer (E4): the mark may be gone before it.
+  const value = { epoch: BigInt(epoch), offset, ...(undelivered.length === 0 ? {} : { undelivered }) };
+  effects.push(...kept.effects, { type: "reply", value });
   const journalBytes = command.full?.snapshot === undefined ? context.journalBytes + message.length : 0;
   return {
     context: {

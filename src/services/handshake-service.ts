@@ -148,9 +148,14 @@ export class HandshakeService {
   }
 
   /** What the group was not asked: its key may say what came of the very same request before (E4). */
-  async #refusedCommit(request: ApplicationRequest, { groupId }: CommitParams, refused: Refused): Promise<Answer> {
-    const outcome = await this.#askUnlessRefused(request, groupId, refused);
-    return outcome.kind === "refused" ? outcome : done(begunBy(outcome));
+  async #refusedCommit(request: ApplicationRequest, params: CommitParams, refused: Refused): Promise<Answer> {
+    const outcome = await this.#askUnlessRefused(request, params.groupId, refused);
+    return outcome.kind === "refused" ? outcome : this.#asFirst(request, params, outcome);
+  }
+
+  async #asFirst(request: ApplicationRequest, params: CommitParams, outcome: Applied): Promise<Answer> {
+    const { undelivered = [] } = outcome.value as { undelivered?: readonly Uint8Array[] };
+    return done({ ...begunBy(outcome), ...(await this.#undeliveredThen(request, params, undelivered)) });
   }
 
   async #otherEpoch(
@@ -165,7 +170,7 @@ export class HandshakeService {
     if (outcome.kind === "refused" && outcome.refusal.reason !== "EPOCH_CONFLICT") return outcome;
     const answer = await this.#conflict(request, params, epoch, digest, refusal);
     // The group's log may have forgotten a commit that the key still remembers.
-    return answer.kind === "refused" && outcome.kind === "applied" ? done(begunBy(outcome)) : answer;
+    return answer.kind === "refused" && outcome.kind === "applied" ? this.#asFirst(request, params, outcome) : answer;
   }
 
   /** A commit for another epoch: the very one that began the next epoch answers as the first time (G3). */
@@ -196,7 +201,7 @@ export class HandshakeService {
     params: CommitParams,
     refs: readonly Uint8Array[],
   ): Promise<{ readonly undelivered?: readonly object[] }> {
-    const head = await this.#groups.head(request.applicationId, params.groupId);
+    const head = await this.#groups.headOrClosed(request.applicationId, params.groupId);
     const welcomes = splitWelcomes(params.welcomes, head?.context.ciphersuite ?? 0);
     if (refs.length === 0 || welcomes.kind === "refused") return {};
     const addressed = refs.flatMap((ref) => welcomes.byRef.get(Buffer.from(ref).toString("hex")) ?? []);

@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { AppWorld, refusal, type TestApplication } from "../support/app-world.ts";
 import { createDevice } from "../support/devices.ts";
+import { MlsClient } from "../support/mls-client.ts";
 import { Member, type CommitParams } from "../support/members.ts";
 
 let world: AppWorld;
@@ -34,6 +35,22 @@ test.each(["ordering", "full"] as const)(
     await app.client.group.delete({ groupId });
     expect(await app.client.group.commit(params, options)).toEqual(applied);
     expect((await refusal(app.client.group.commit(params))).reason).toBe("GROUP_NOT_FOUND");
+  },
+);
+
+test.each(["ordering", "full"] as const)(
+  "[E4] a commit's key repeats the Welcomes that came back with its answer although the group is gone, %s",
+  async (tracking) => {
+    const { client } = await world.application({ strangers: true });
+    const member = await Member.create(client, await createDevice(client, "committer"), { tracking });
+    const nobody = await MlsClient.create({ identity: "nobody" });
+    const { message, ref } = await nobody.createKeyPackage();
+    const params = member.params(await member.group.commit({ add: [message] }));
+    const options = { key: "commit" };
+    const applied = await client.group.commit(params, options);
+    expect(applied.undelivered).toMatchObject([{ keyPackageRef: ref }]);
+    await client.group.delete({ groupId: member.groupId });
+    expect(await client.group.commit(params, options)).toEqual(applied);
   },
 );
 
