@@ -73,13 +73,25 @@ export function snapshotEffects(
   const { bytes, treeHash } = tree;
   const waited = kept.filter(({ keepUntil = 0 }) => keepUntil > now);
   const trees = [...waited, { epoch, bytes, treeHash, offset }];
-  // Any epoch can still be replayed from the oldest; those between only shorten the way.
-  while (trees.length > TREES_MAX) trees.splice(1, 1);
-  const staying = new Set(trees);
-  const effects = kept.filter((old) => !staying.has(old)).flatMap(dropSnapshot);
+  while (trees.length > TREES_MAX) thin(trees);
+  const staying = new Set(trees.map((tree) => tree.epoch));
+  const effects = kept.filter((old) => !staying.has(old.epoch)).flatMap(dropSnapshot);
   effects.push(...slicesOf(epoch, tree.encoded));
   effects.push({ type: "putPart", name: snapshotPart(epoch), bytes: encode({ groupContext, confirmationTag }) });
   return { trees, effects };
+}
+
+/**
+ * One between only shortens the way: its epochs are replayed from the one before it, which stays as long as they need it.
+ * The log is kept from the oldest on, so that one stays no longer; of the others those go together that end most closely.
+ */
+function thin(trees: KeptTree[]): void {
+  const keepUntil = (n: number): number => trees[n]?.keepUntil ?? 0;
+  const spread = (n: number): number => keepUntil(n) - keepUntil(n - 2);
+  let dropped = 2;
+  for (let n = 3; n < trees.length - 1; n += 1) if (spread(n) < spread(dropped)) dropped = n;
+  const before = trees[dropped - 1] as KeptTree;
+  trees.splice(dropped - 1, 2, { ...before, keepUntil: Math.max(keepUntil(dropped - 1), keepUntil(dropped)) });
 }
 
 /** A Welcome into the present epoch may be unread until then: the newest snapshot leads there. */

@@ -1,4 +1,4 @@
-// How long the group's machine keeps the trees of epochs that are over.
+// How long the group's machine keeps the trees of epochs that are over, and what their epochs are replayed from.
 import { expect, it } from "vitest";
 import { machineCatalogue } from "../../src/actors/machine-catalogue.ts";
 import { createGroup, SETTINGS as GOVERNED, submitCommit } from "../support/actor-commands.ts";
@@ -24,4 +24,26 @@ it("the tree of an epoch with Welcomes stays as long as they may be unread, and 
   bench.send({ type: "timer", name: "trees" });
   expect(bench.emitted).toEqual([{ type: "deletePart", name: "tree/00000000000000000001/000000" }]);
   expect((bench.context["trees"] as { epoch: string }[]).map(({ epoch }) => epoch)).toEqual(["2"]);
+});
+
+it("an epoch with Welcomes can be replayed as long as they may be unread, however many snapshots there were since", () => {
+  const bench = new Bench(entry, group);
+  const keepMs = GOVERNED.inboxRetention.ms;
+  const snapshot = { ...tree(5), groupContext: bytes(1), confirmationTag: bytes(1) };
+  bench.send(createGroup({ tracking: "full", full: { snapshot, leaves: 0, clients: [] } }));
+  const welcomedAt = new Map<number, number>();
+  for (let epoch = 1; epoch <= 300; epoch += 1) {
+    const full = { entered: [], left: [], memberCount: 2, treeBytes: 5, snapshot };
+    bench.send(submitCommit(epoch - 1, { added: [{ clientId: `c${epoch}`, welcome: bytes(1) }], full }));
+    welcomedAt.set(epoch, bench.now);
+    bench.now += keepMs / 50;
+    bench.send({ type: "timer", name: "trees" });
+    const kept = bench.context["trees"] as { epoch: string }[];
+    expect(kept.length).toBeLessThanOrEqual(16);
+    const oldest = Number(kept[0]?.epoch);
+    const unread = [...welcomedAt].filter(([, at]) => at + keepMs > bench.now).map(([one]) => one);
+    expect(oldest).toBeLessThanOrEqual(Math.min(...unread));
+    // What the log is kept for beyond that stays a small share of it.
+    expect(epoch - oldest).toBeLessThanOrEqual(50 * 1.1);
+  }
 });
