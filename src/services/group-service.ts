@@ -23,6 +23,8 @@ import {
 /** Groups listed of one client. */
 const GROUPS_LISTED_MAX = 10_000;
 const PROPOSALS_READ_MAX = 2048;
+/** Reads of one group while commits begin other epochs meanwhile. */
+const READ_ATTEMPTS = 5;
 
 export class GroupService {
   readonly #ports: ServicePorts;
@@ -36,28 +38,51 @@ export class GroupService {
   }
 
   async get(request: ApplicationRequest, { groupId, include }: Params<"group.get">): Promise<Answer> {
-    const head = await this.#groups.headOrClosed(request.applicationId, groupId);
-    if (head === undefined) return refused("GROUP_NOT_FOUND");
-    const { context } = head;
-    const { shard, actor } = placeOf(this.#ports.store, this.#groups.address(request.applicationId, groupId));
+    let head = await this.#groups.headOrClosed(request.applicationId, groupId);
+    for (let attempt = 1; head !== undefined; attempt += 1) {
+      const { state, context } = head;
+      const beside = await this.#beside(request, groupId, include);
+      const position = await this.#groups.position(request.applicationId, head);
+      // What is stored beside the head is of its epoch only if that still lasts: a GroupInfo is served in its own (M8).
+      head = beside === undefined ? head : await this.#groups.headOrClosed(request.applicationId, groupId);
+      if (head?.state !== state || head.context.epoch !== context.epoch) {
+        if (attempt === READ_ATTEMPTS) return refused("STATE_MOVED");
+        continue;
+      }
+      return done({
+        groupId,
+        epoch: BigInt(context.epoch),
+        position,
+        state,
+        tracking: context.tracking,
+        ciphersuite: context.ciphersuite,
+        members: context.members,
+        treeBytes: context.treeBytes,
+        ...beside,
+        settings: include.includes("settings") ? context.settings : undefined,
+      });
+    }
+    return refused("GROUP_NOT_FOUND");
+  }
+
+  /** undefined: nothing of it is asked for. */
+  async #beside(
+    { applicationId }: ApplicationRequest,
+    groupId: Uint8Array,
+    include: Params<"group.get">["include"],
+  ): Promise<{ readonly groupInfo?: Uint8Array; readonly proposals?: unknown[] } | undefined> {
     const { store } = this.#ports;
-    const groupInfo = include.includes("groupInfo") ? await store.readParts(shard, actor, [GROUP_INFO_PART]) : [];
+    const { shard, actor } = placeOf(store, this.#groups.address(applicationId, groupId));
+    const wantsInfo = include.includes("groupInfo");
+    if (!wantsInfo && !include.includes("proposals")) return undefined;
+    const [groupInfo] = wantsInfo ? await store.readParts(shard, actor, [GROUP_INFO_PART]) : [];
     const proposals = include.includes("proposals")
       ? await store.listParts(shard, actor, { prefix: PROPOSAL_PREFIX, limit: PROPOSALS_READ_MAX })
       : undefined;
-    return done({
-      groupId,
-      epoch: BigInt(context.epoch),
-      position: await this.#groups.position(request.applicationId, head),
-      state: head.state,
-      tracking: context.tracking,
-      ciphersuite: context.ciphersuite,
-      members: context.members,
-      treeBytes: context.treeBytes,
-      groupInfo: groupInfo[0],
-      proposals: proposals?.map(({ bytes }) => decode(bytes)),
-      settings: include.includes("settings") ? context.settings : undefined,
-    });
+    return {
+      ...(groupInfo === undefined ? {} : { groupInfo }),
+      ...(proposals === undefined ? {} : { proposals: proposals.map(({ bytes }) => decode(bytes)) }),
+    };
   }
 
   async tree(request: ApplicationRequest, params: Params<"group.tree">): Promise<Answer> {

@@ -163,6 +163,10 @@ export class GroupServiceWorld {
     return this.#handshakes.commit(this.request("group.commit", params), params);
   }
 
+  get(params: Params<"group.get">): Promise<Answer> {
+    return this.#groups.get(this.request("group.get", params), params);
+  }
+
   members(params: Params<"group.members">): Promise<Answer> {
     return this.#groups.members(this.request("group.members", params), params);
   }

@@ -73,7 +73,7 @@ export const groupMethods = {
   "group.get": method(group.groupGet, {
     scope: "group",
     mutates: false,
-    reasons: ["GROUP_NOT_FOUND"],
+    reasons: ["GROUP_NOT_FOUND", "STATE_MOVED"],
     summary:
       "A group's head, and what `include` asks for. Of a deleted group, whose id is taken for ever, it says `closed`; other methods find it no more.",
   }),
