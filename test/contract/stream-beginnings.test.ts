@@ -57,7 +57,9 @@ function busyStore(happens: () => Promise<void>): Store {
 
 function streamsOn(store: Store): StreamService {
   const identityProviders = new IdentityProviders();
-  const ports: ServicePorts = { store, clock: world.clock, actors: node.host, identityProviders, newId: randomUUID };
+  const { clock } = world;
+  const turn = () => Promise.resolve();
+  const ports: ServicePorts = { store, clock, actors: node.host, identityProviders, newId: randomUUID, turn };
   return new StreamService(ports, new GroupDirectory(ports));
 }
 

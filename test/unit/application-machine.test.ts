@@ -20,6 +20,7 @@ const sender = (ciphersuite: number) => ({
 const create = { type: "create", name: "app", settings: SETTINGS, key: keyRecord(), senders: [sender(1)] };
 const update = { type: "update", settings: { keyPoolLow: 5, pastEpochs: undefined }, senders: [sender(1), sender(2)] };
 const createKey = { type: "createKey", key: keyRecord("key-2"), token: "aegis_key-2_secret" };
+const createKeyBeside = (...ended: string[]) => ({ ...createKey, ended });
 const revokeKey = (keyId = "key-1") => ({ type: "revokeKey", keyId, record: keyRecord(keyId) });
 const noteUse = (keyId = "key-1") => ({ type: "noteUse", keyId });
 const asManyKeysAsMayBe = Array.from({ length: KEYS_MAX - 1 }, (_, n) => ({
@@ -80,14 +81,14 @@ describeMachine<State, ApplicationCommand["type"]>({
       in: "active",
       when: "with as many keys as may be, none of those that have ended among them",
       first: asManyKeysAsMayBe,
-      send: { ...createKey, ended: ["gone"] },
+      send: createKeyBeside("gone"),
       refused: "KEYS_LIMIT",
     },
     {
       in: "active",
       when: "with as many keys as may be, of which some have ended",
       first: [...asManyKeysAsMayBe, noteUse("more-7")],
-      send: { ...createKey, ended: ["gone", "more-7", "more-1"] },
+      send: createKeyBeside("gone", "more-7", "more-1"),
       emits: [
         { type: "deletePart", name: "key/more-7" },
         { type: "deletePart", name: "used/more-7" },
