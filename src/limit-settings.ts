@@ -25,7 +25,7 @@ export const LIMIT_SETTINGS = {
     65_536,
     1024 * MIB,
     8 * MIB,
-    "Bytes waiting for one socket; more closes 4008.",
+    "Bytes waiting for one socket; with so many, one more frame closes 4008. A single answer may have more.",
   ),
   socketPauseBytes: wholeNumber(
     "bytes",
