@@ -34,6 +34,12 @@ async function ask(command: OperatorCommand, words: readonly string[]): Promise<
 }
 
 async function main([command, ...rest]: readonly string[]): Promise<void> {
+  // `serve` has a text of its own.
+  const asksForHelp = [command, ...rest].some((word) => word === "--help" || word === "-h");
+  if (command === "help" || (command !== "serve" && asksForHelp)) {
+    process.stdout.write(`${USAGE}\n`);
+    return;
+  }
   switch (command) {
     case "serve":
       return (await import("./serve.ts")).runServe(rest);

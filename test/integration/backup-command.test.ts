@@ -17,11 +17,15 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function aegis(...args: string[]): { readonly status: number | null; readonly stderr: string } {
-  const { status, stderr } = spawnSync(process.execPath, [path.join(root, "dist/main.js"), ...args], {
+function aegis(...args: string[]): {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+} {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [path.join(root, "dist/main.js"), ...args], {
     encoding: "utf8",
   });
-  return { status, stderr };
+  return { status, stdout, stderr };
 }
 
 test("[G2] [G3] a backup taken while serving and restored has every client, new lineages and no one-time package", async () => {
@@ -58,6 +62,13 @@ test("[G2] [G3] a backup taken while serving and restored has every client, new 
   expect(stream).toMatchObject({ recovered: false, reason: "LINEAGE_CHANGED" });
   expect(stream.position.lineage).not.toBe(before.position.lineage);
   await after.close();
+});
+
+test("who asks for help gets it, as an answer and not as a fault", () => {
+  for (const words of [["--help"], ["help"], ["nodes", "--help"], ["backup", "-h"]]) {
+    const usage = expect.stringMatching(/^usage:/) as string;
+    expect(aegis(...words), words.join(" ")).toEqual({ status: 0, stdout: usage, stderr: "" });
+  }
 });
 
 test("wrong words are answered with the usage", () => {
