@@ -86,27 +86,40 @@ export class GroupService {
   }
 
   async tree(request: ApplicationRequest, params: Params<"group.tree">): Promise<Answer> {
-    const { groupId, from, bytesMax } = params;
-    const head = await this.#groups.head(request.applicationId, groupId);
-    if (head === undefined) return refused("GROUP_NOT_FOUND");
-    const epoch = params.epoch ?? BigInt(head.context.epoch);
-    const share = Math.min(bytesMax, TREE_ANSWER_BYTES_MAX);
-    if (head.context.tracking === "full") {
-      const group = await this.#follower.at(request.applicationId, head.context, epoch, request.settings);
-      if (group === undefined) return refused("EPOCH_PRUNED");
-      const total = encodedTreeSize(group.tree);
-      return done({
-        ratchetTree: encodeTreeSlice(group.tree, from, share),
-        total,
-        epoch,
-        treeHash: group.context.treeHash,
-      });
+    for (let attempt = 1; ; attempt += 1) {
+      const head = await this.#groups.head(request.applicationId, params.groupId);
+      if (head === undefined) return refused("GROUP_NOT_FOUND");
+      const slice = await this.#treeOf(request, params, head);
+      if (slice !== undefined) return done(slice);
+      if (params.epoch !== undefined) return refused("EPOCH_PRUNED");
+      // The present epoch's tree goes when the next one begins: read after that, there is another.
+      const now = await this.#groups.head(request.applicationId, params.groupId);
+      if (now?.context.epoch === head.context.epoch) return refused("EPOCH_PRUNED");
+      if (attempt === READ_ATTEMPTS) return refused("STATE_MOVED");
     }
-    const kept = head.context.trees.find((tree) => tree.epoch === String(epoch));
-    const slice =
-      kept === undefined ? undefined : await this.#groups.treeSlice(request.applicationId, groupId, kept, from, share);
-    if (kept === undefined || slice === undefined) return refused("EPOCH_PRUNED");
-    return done({ ratchetTree: slice, total: kept.bytes, epoch, treeHash: Buffer.from(kept.treeHash, "base64") });
+  }
+
+  /** undefined: that epoch's tree is not there. */
+  async #treeOf(
+    request: ApplicationRequest,
+    params: Params<"group.tree">,
+    { context }: GroupHead,
+  ): Promise<object | undefined> {
+    const { groupId, from, bytesMax } = params;
+    const epoch = params.epoch ?? BigInt(context.epoch);
+    const share = Math.min(bytesMax, TREE_ANSWER_BYTES_MAX);
+    if (context.tracking === "full") {
+      const group = await this.#follower.at(request.applicationId, context, epoch, request.settings);
+      if (group === undefined) return undefined;
+      const { treeHash } = group.context;
+      const total = encodedTreeSize(group.tree);
+      return { ratchetTree: encodeTreeSlice(group.tree, from, share), total, epoch, treeHash };
+    }
+    const kept = context.trees.find((tree) => tree.epoch === String(epoch));
+    if (kept === undefined) return undefined;
+    const ratchetTree = await this.#groups.treeSlice(request.applicationId, groupId, kept, from, share);
+    if (ratchetTree === undefined) return undefined;
+    return { ratchetTree, total: kept.bytes, epoch, treeHash: Buffer.from(kept.treeHash, "base64") };
   }
 
   async members(request: ApplicationRequest, params: Params<"group.members">): Promise<Answer> {

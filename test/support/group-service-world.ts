@@ -167,6 +167,10 @@ export class GroupServiceWorld {
     return this.#groups.get(this.request("group.get", params), params);
   }
 
+  tree(params: Params<"group.tree">): Promise<Answer> {
+    return this.#groups.tree(this.request("group.tree", params), params);
+  }
+
   members(params: Params<"group.members">): Promise<Answer> {
     return this.#groups.members(this.request("group.members", params), params);
   }

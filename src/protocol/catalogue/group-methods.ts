@@ -80,7 +80,7 @@ export const groupMethods = {
   "group.tree": method(group.groupTree, {
     scope: "group",
     mutates: false,
-    reasons: ["GROUP_NOT_FOUND", "EPOCH_PRUNED"],
+    reasons: ["GROUP_NOT_FOUND", "EPOCH_PRUNED", "STATE_MOVED"],
     summary: "A slice of the encoded ratchet tree; `total` is its whole size in bytes.",
   }),
   "group.members": method(group.groupMembers, {
