@@ -2,7 +2,7 @@
 import { encode } from "../protocol/codec.ts";
 import { refuse, type Refusal } from "../protocol/errors.ts";
 import type { Effect, TurnFacts } from "./effects.ts";
-import { epochConflict, log, type Logged } from "./group-log.ts";
+import { log, refusalOfEpoch, type Logged } from "./group-log.ts";
 import {
   firstMembers,
   knowsEveryMember,
@@ -52,6 +52,7 @@ export function create(context: GroupContext, command: CreateCommand & TurnFacts
       ciphersuite,
       epoch,
       begun: 0,
+      ...(command.digest === undefined ? {} : { begunBy: command.digest }),
       settings,
       members: memberCount,
       ...(everyMemberKnown === undefined ? {} : { everyMemberKnown }),
@@ -66,7 +67,8 @@ export function create(context: GroupContext, command: CreateCommand & TurnFacts
 /** Why this commit is refused now; undefined: it is the one that ends the epoch (G1). */
 export function commitRefusal(context: GroupContext, command: SubmitCommitCommand & TurnFacts): Refusal | undefined {
   const settings = effective(command.governed, context.settings);
-  if (command.epoch !== context.epoch) return epochConflict(context, command.lineage);
+  const moved = refusalOfEpoch(context, command);
+  if (moved !== undefined) return moved;
   if (command.epoch === LAST_EPOCH) {
     return refuse("COMMIT_INVALID", {
       message: "the group has come to its last epoch",
@@ -125,6 +127,7 @@ export function commit(context: GroupContext, command: SubmitCommitCommand & Tur
     context: {
       epoch,
       begun: offset,
+      begunBy: digest,
       members: membersAfter(context, command),
       ...(context.everyMemberKnown === undefined ? {} : { everyMemberKnown: knowsEveryMember(context, command) }),
       window: ended.window,

@@ -1,8 +1,8 @@
 // A group's log: what goes in and what retention then drops. Pure.
 import { refuse, type Refusal } from "../protocol/errors.ts";
-import type { Effect } from "./effects.ts";
+import type { Effect, TurnFacts } from "./effects.ts";
 import { effective, type GovernedBy } from "./group-settings.ts";
-import { positionOf, type GroupContext } from "./group-state.ts";
+import { positionOf, type GroupContext, type JudgedEpoch } from "./group-state.ts";
 import { replayFrom } from "./group-trees.ts";
 import { appended, firstKept, retained, type StreamWindow } from "./stream-window.ts";
 
@@ -28,8 +28,17 @@ export function log(
   return { window, effects };
 }
 
-/** The loser learns where the group is, so that it can catch up; who won is added by the service. (G1) */
-export function epochConflict(context: GroupContext, lineage: string): Refusal {
+/**
+ * Why what was judged by another state is refused; undefined: by this one. The loser learns where the group is, so that
+ * it can catch up; who won is added by the service. (G1)
+ */
+export function refusalOfEpoch(
+  context: GroupContext,
+  { epoch, begunBy, lineage }: JudgedEpoch & TurnFacts,
+): Refusal | undefined {
+  if (epoch === context.epoch) {
+    return begunBy === undefined || begunBy === context.begunBy ? undefined : refuse("STATE_MOVED");
+  }
   return refuse("EPOCH_CONFLICT", {
     details: { epoch: BigInt(context.epoch), position: positionOf(context, lineage) },
   });

@@ -7,7 +7,7 @@ import type { Reason } from "../protocol/reasons.ts";
 import type { Effect, TurnFacts } from "./effects.ts";
 import type { GovernedBy } from "./group-settings.ts";
 import { commit, commitRefusal, create, reserve } from "./group-commit.ts";
-import { epochConflict, log } from "./group-log.ts";
+import { log, refusalOfEpoch } from "./group-log.ts";
 import { removeClient } from "./group-membership.ts";
 import { messageRefusal, proposalRefusal, propose, send } from "./group-messages.ts";
 import {
@@ -15,6 +15,7 @@ import {
   RESERVATIONS_MAX,
   type CreateCommand,
   type GroupContext,
+  type PutGroupInfoCommand,
   type RemoveClientCommand,
   type ReserveCommand,
   type SendMessageCommand,
@@ -34,7 +35,7 @@ export type GroupCommand =
   | SubmitProposalCommand
   | SendMessageCommand
   | RemoveClientCommand
-  | { readonly type: "putGroupInfo"; readonly epoch: string; readonly groupInfo: Uint8Array }
+  | PutGroupInfoCommand
   | { readonly type: "update"; readonly settings: GroupSettings; readonly governed: GovernedBy }
   | { readonly type: "delete"; readonly governed: GovernedBy }
   | TimerCommand;
@@ -54,7 +55,7 @@ function refusalOf(context: GroupContext, event: Event): ReturnType<typeof refus
     case "sendMessage":
       return messageRefusal(context, event);
     case "putGroupInfo":
-      return event.epoch === context.epoch ? undefined : epochConflict(context, event.lineage);
+      return refusalOfEpoch(context, event);
     default:
       return undefined;
   }

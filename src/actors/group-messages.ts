@@ -2,7 +2,7 @@
 import { encode } from "../protocol/codec.ts";
 import { refuse, type Refusal } from "../protocol/errors.ts";
 import type { TurnFacts } from "./effects.ts";
-import { epochConflict, log } from "./group-log.ts";
+import { log, refusalOfEpoch } from "./group-log.ts";
 import { effective } from "./group-settings.ts";
 import {
   offsetOfProposal,
@@ -22,9 +22,8 @@ export function proposalRefusal(
   context: GroupContext,
   command: SubmitProposalCommand & TurnFacts,
 ): Refusal | undefined {
-  if (command.epoch !== context.epoch) return epochConflict(context, command.lineage);
-  if (command.directory.count(PROPOSAL_PREFIX) < PROPOSALS_MAX || standingAt(command) !== undefined) return undefined;
-  return refuse("PROPOSALS_LIMIT");
+  const isFull = command.directory.count(PROPOSAL_PREFIX) >= PROPOSALS_MAX && standingAt(command) === undefined;
+  return refusalOfEpoch(context, command) ?? (isFull ? refuse("PROPOSALS_LIMIT") : undefined);
 }
 
 /** The same bytes again answer as the first time: they stand once, under one reference. */

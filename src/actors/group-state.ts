@@ -20,6 +20,11 @@ export interface GroupContext {
   readonly epoch: string;
   /** Offset of the commit that began it; 0: the group's creation did. Not in what older machines stored. */
   readonly begun?: number;
+  /**
+   * Base64 SHA-256 of that commit, or of the GroupInfo that the group was created with: after history was lost, another
+   * commit may begin the same epoch. Not in what older machines stored.
+   */
+  readonly begunBy?: string;
   readonly members: number;
   /** `ordering`: whoever is a member has been named, as far as can be seen. Not in what older machines stored. */
   readonly everyMemberKnown?: boolean;
@@ -74,6 +79,13 @@ export interface Sender {
   readonly clientId?: string;
 }
 
+/** The state that a service judged by; the turn compares (L4). */
+export interface JudgedEpoch {
+  readonly epoch: string;
+  /** As the head has it. */
+  readonly begunBy?: string;
+}
+
 export interface CreateCommand {
   readonly type: "create";
   readonly groupId: string;
@@ -82,6 +94,8 @@ export interface CreateCommand {
   readonly epoch: string;
   readonly settings: GroupSettings;
   readonly groupInfo: Uint8Array;
+  /** Base64 SHA-256 of the GroupInfo. Not in what older nodes send. */
+  readonly digest?: string;
   readonly tree?: NewTree;
   readonly full?: FirstState;
   /** Clients known to be members, in pages (roster.ts); in `full` tracking by leaf, from leaf 0 on. */
@@ -95,10 +109,9 @@ export interface CreateCommand {
   readonly governed: GovernedBy;
 }
 
-export interface SubmitCommitCommand {
+/** `epoch`: the one that the commit is for. */
+export interface SubmitCommitCommand extends JudgedEpoch {
   readonly type: "submitCommit";
-  /** The epoch that the commit is for. */
-  readonly epoch: string;
   readonly message: Uint8Array;
   /** Base64 SHA-256 of the message. */
   readonly digest: string;
@@ -151,15 +164,19 @@ export interface FollowedState {
   readonly reinit?: { readonly groupId: Uint8Array; readonly version: number; readonly ciphersuite: number };
 }
 
-export interface SubmitProposalCommand {
+export interface SubmitProposalCommand extends JudgedEpoch {
   readonly type: "submitProposal";
-  readonly epoch: string;
   readonly message: Uint8Array;
   /** Base64url SHA-256 of the message. Not in what older nodes send. */
   readonly digest?: string;
   readonly proposalRef?: Uint8Array;
   readonly sender?: Sender;
   readonly governed: GovernedBy;
+}
+
+export interface PutGroupInfoCommand extends JudgedEpoch {
+  readonly type: "putGroupInfo";
+  readonly groupInfo: Uint8Array;
 }
 
 export interface SendMessageCommand {

@@ -171,8 +171,8 @@ export class FullTracking implements Tracking {
         full: followedState(context, group, facts, entered),
       },
       undelivered: undelivered.welcomes,
-      accepted: () => {
-        this.#follower.moved(request.applicationId, context.id, group);
+      accepted: (digest) => {
+        this.#follower.moved(request.applicationId, context.id, { group, begunBy: digest });
       },
     };
   }

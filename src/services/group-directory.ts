@@ -1,6 +1,6 @@
 // What the store knows of groups, for services: heads, members' clients, trees. Reads only (L3).
 import type { ActorAddress } from "../actors/actor-port.ts";
-import type { GroupContext } from "../actors/group-state.ts";
+import type { GroupContext, JudgedEpoch } from "../actors/group-state.ts";
 import { TREE_SLICE_BYTES, treeSlicePart, type KeptTree } from "../actors/group-trees.ts";
 import type { HandleContext } from "../actors/handle-machine.ts";
 import type { IdentityContext } from "../actors/identity-machine.ts";
@@ -32,6 +32,11 @@ export interface GroupHead {
 export interface ClosedGroup {
   readonly state: "closed";
   readonly context: GroupContext;
+}
+
+/** What a command tells the group's actor of the head that it was judged by. */
+export function judgedEpoch({ epoch, begunBy }: GroupContext): JudgedEpoch {
+  return begunBy === undefined ? { epoch } : { epoch, begunBy };
 }
 
 export interface GroupPosition {

@@ -31,8 +31,13 @@ const REPLAY_BYTES = 4_194_304;
 /** Judged when it was accepted: nothing is judged twice. */
 const trusting = new Judge(new Set(Object.keys(RULES) as Rule[]));
 
-interface Kept {
+/** A group's state, and what began its epoch, as the head says it. */
+interface Followed {
   readonly group: PublicGroup;
+  readonly begunBy: string | undefined;
+}
+
+interface Kept extends Followed {
   readonly bytes: number;
 }
 
@@ -55,12 +60,12 @@ export class GroupFollower {
   current(applicationId: string, context: GroupContext, settings: Settings): Promise<PublicGroup> {
     const name = nameOf(applicationId, context.id);
     const kept = this.#kept.get(name);
-    if (kept !== undefined && String(kept.group.epoch) === context.epoch) {
+    if (kept !== undefined && String(kept.group.epoch) === context.epoch && kept.begunBy === context.begunBy) {
       this.#kept.delete(name);
       this.#kept.set(name, kept);
       return Promise.resolve(kept.group);
     }
-    const loadingName = `${name}/${context.epoch}`;
+    const loadingName = `${name}/${context.epoch}/${context.begunBy ?? ""}`;
     const loading =
       this.#loading.get(loadingName) ??
       this.#load(applicationId, context, settings).finally(() => this.#loading.delete(loadingName));
@@ -81,13 +86,11 @@ export class GroupFollower {
     return from === undefined ? undefined : this.#replay(applicationId, context, from, epoch, settings);
   }
 
-  /** A commit was accepted: the group stands here now. */
-  moved(applicationId: string, groupActorId: string, group: PublicGroup): void {
+  /** A commit was accepted: the group stands here now. After history was lost that may be an earlier epoch. */
+  moved(applicationId: string, groupActorId: string, followed: Followed): void {
     const name = nameOf(applicationId, groupActorId);
     const before = this.#kept.get(name);
-    // Two answers may arrive in the other order; an older state would only be loaded anew.
-    if (before !== undefined && before.group.epoch > group.epoch) return;
-    const kept = { group, bytes: encodedTreeSize(group.tree) };
+    const kept = { ...followed, bytes: encodedTreeSize(followed.group.tree) };
     this.#kept.delete(name);
     this.#kept.set(name, kept);
     this.#bytes += kept.bytes - (before?.bytes ?? 0);
@@ -103,12 +106,21 @@ export class GroupFollower {
     const newest = context.trees.at(-1);
     if (newest === undefined) throw new JournalBroken("a followed group has no snapshot");
     const target = BigInt(context.epoch);
+    const isOnTheWay = kept !== undefined && kept.group.epoch < target && kept.group.epoch >= BigInt(newest.epoch);
+    const after = isOnTheWay ? await this.#standsAt(applicationId, context, kept) : undefined;
     const group =
-      kept !== undefined && kept.group.epoch < target && kept.group.epoch >= BigInt(newest.epoch)
-        ? await this.#replayFrom(applicationId, context, kept.group, target, settings)
+      isOnTheWay && after !== undefined
+        ? await this.#replayFrom(applicationId, context, kept.group, target, settings, after)
         : await this.#replay(applicationId, context, newest, target, settings);
-    this.moved(applicationId, context.id, group);
+    this.moved(applicationId, context.id, { group, begunBy: context.begunBy });
     return group;
+  }
+
+  /** The offset of the commit that began a kept state; undefined: the log does not say, or has another. */
+  async #standsAt(applicationId: string, context: GroupContext, { group, begunBy }: Kept): Promise<number | undefined> {
+    const groupId = Buffer.from(context.groupId, "base64");
+    const beginning = await this.#groups.beginning(applicationId, groupId, group.epoch);
+    return beginning?.digest === begunBy ? beginning?.offset : undefined;
   }
 
   async #replay(
@@ -148,16 +160,11 @@ export class GroupFollower {
     group: PublicGroup,
     target: bigint,
     settings: Settings,
-    offset?: number,
+    offset = 0,
   ): Promise<PublicGroup> {
     const groupId = Buffer.from(context.groupId, "base64");
     const { shard, actor } = placeOf(this.#ports.store, this.#groups.address(applicationId, groupId));
-    let after = offset ?? (await this.#groups.beginning(applicationId, groupId, group.epoch))?.offset;
-    if (after === undefined) {
-      const newest = context.trees.at(-1);
-      if (newest === undefined) throw new JournalBroken("a followed group has no snapshot");
-      return this.#replay(applicationId, context, newest, target, settings);
-    }
+    let after = offset;
     let proposals = new Map<string, SentProposal>();
     let followed = group;
     while (followed.epoch < target) {

@@ -1,7 +1,8 @@
 // A group's beginning, its settings and its end (PROTOCOL §4), and the GroupInfo that joiners start from.
 // Judged off the turn; decided by the group's actor.
+import { createHash } from "node:crypto";
 import type { Applied, Refused } from "../actors/actor-port.ts";
-import { GROUP_INFO_PART } from "../actors/group-state.ts";
+import { GROUP_INFO_PART, type JudgedEpoch } from "../actors/group-state.ts";
 import { widened } from "../actors/group-settings.ts";
 import { GROUPS_LIST } from "../actors/tag-names.ts";
 import { readGroupInfo, type GroupInfo } from "../mls/group-info.ts";
@@ -11,7 +12,7 @@ import { broken, checkSignedBy } from "./group-checks.ts";
 import { CreationQuota } from "./creation-quota.ts";
 import { FirstMembers, type Beginning } from "./first-members.ts";
 import type { FullTracking } from "./full-tracking.ts";
-import type { GroupDirectory, GroupHead } from "./group-directory.ts";
+import { judgedEpoch, type GroupDirectory, type GroupHead } from "./group-directory.ts";
 import type { CheckedGroupInfo, GroupInfoChecks } from "./group-info-checks.ts";
 import type { Answer } from "./request-port.ts";
 import type { Successors } from "./successors.ts";
@@ -133,6 +134,7 @@ export class GroupLifecycleService {
       epoch: String(info.epoch),
       settings: params.settings ?? {},
       groupInfo: params.groupInfo,
+      digest: createHash("sha256").update(params.groupInfo).digest("base64"),
       ...(params.tracking === "full"
         ? { full: first.full }
         : { tree: tree?.stored, everyMemberKnown: first.everyMember }),
@@ -146,26 +148,27 @@ export class GroupLifecycleService {
 
   async putGroupInfo(request: ApplicationRequest, params: Params<"group.putGroupInfo">): Promise<Answer> {
     const { groupId, groupInfo } = params;
-    const checked = await this.#checkedForPresent(request, params);
-    if (checked.kind === "refused") {
-      const outcome = await this.#unlessRemembered(request, groupId, checked);
+    const judged = await this.#judgedForPresent(request, params);
+    if (judged.kind === "refused") {
+      const outcome = await this.#unlessRemembered(request, groupId, judged);
       return outcome.kind === "refused" ? outcome : done({});
     }
     const to = this.#groups.address(request.applicationId, groupId);
-    const command = { type: "putGroupInfo", epoch: String(checked.info.epoch), groupInfo };
+    const command = { type: "putGroupInfo", ...judged.epoch, groupInfo };
     const outcome = await ask(this.#ports, request, to, command, true);
     return outcome.kind === "refused" ? outcome : done({});
   }
 
-  async #checkedForPresent(
+  async #judgedForPresent(
     request: ApplicationRequest,
     { groupId, groupInfo }: Params<"group.putGroupInfo">,
-  ): Promise<CheckedGroupInfo | Refused> {
+  ): Promise<{ readonly kind: "judged"; readonly epoch: JudgedEpoch } | Refused> {
     const head = await this.#groups.head(request.applicationId, groupId);
     if (head === undefined) return refused("GROUP_NOT_FOUND");
     const checked = await this.#infos.check(request, groupInfo, undefined, false);
     if (checked.kind === "refused") return checked;
-    return (await this.#differsFromStored(request, groupId, head, checked)) ?? checked;
+    const refusal = await this.#differsFromStored(request, groupId, head, checked);
+    return refusal ?? { kind: "judged", epoch: judgedEpoch(head.context) };
   }
 
   async update(request: ApplicationRequest, { groupId, settings }: Params<"group.update">): Promise<Answer> {

@@ -8,7 +8,7 @@ import { refuse, type Refusal } from "../protocol/errors.ts";
 import type { Params } from "../protocol/methods.ts";
 import type { Reason } from "../protocol/reasons.ts";
 import { broken, malformedBytes } from "./group-checks.ts";
-import type { GroupDirectory, GroupHead } from "./group-directory.ts";
+import { judgedEpoch, type GroupDirectory, type GroupHead } from "./group-directory.ts";
 import type { Answer } from "./request-port.ts";
 import {
   ask,
@@ -58,7 +58,7 @@ export class HandshakeService {
     if (unreserved !== undefined) return this.#refusedCommit(request, params, unreserved);
     const command = {
       type: "submitCommit",
-      epoch: head.context.epoch,
+      ...judgedEpoch(head.context),
       message: params.commit,
       digest,
       ...(judged.sender === undefined ? {} : { committer: judged.sender }),
@@ -67,7 +67,7 @@ export class HandshakeService {
       governed: request.settings,
     };
     const outcome = await this.#ask(request, params.groupId, command);
-    if (outcome.kind === "applied") return this.#committed(outcome, judged);
+    if (outcome.kind === "applied") return this.#committed(outcome, judged, digest);
     if (outcome.refusal.reason !== "EPOCH_CONFLICT") return outcome;
     return this.#conflict(request, params, epoch, digest, outcome.refusal);
   }
@@ -96,10 +96,9 @@ export class HandshakeService {
     const judged = await this.#tracking(head).propose(request, params, head, read.value);
     if (judged.kind === "refused") return judged;
     const { proposalRef, sender } = judged;
-    const { epoch } = head.context;
     const message = params.proposal;
-    const digest = sha256(message, "base64url");
-    return { type: "submitProposal", epoch, message, digest, proposalRef, sender, governed: request.settings };
+    const command = { message, digest: sha256(message, "base64url"), proposalRef, sender, governed: request.settings };
+    return { type: "submitProposal", ...judgedEpoch(head.context), ...command };
   }
 
   /** Whether the group is there its actor says; it is read before only where that tells what is wrong, or who sends. */
@@ -141,10 +140,10 @@ export class HandshakeService {
     return ask(this.#ports, request, this.#groups.address(request.applicationId, groupId), command, true);
   }
 
-  #committed(outcome: Applied, judged: JudgedCommit): Answer {
-    if (!outcome.repeated) judged.accepted();
+  #committed(outcome: Applied, judged: JudgedCommit, digest: string): Answer {
+    if (!outcome.repeated) judged.accepted(digest);
     const { undelivered } = judged;
-    return done({ ...begunBy(outcome), ...(undelivered.length === 0 ? {} : { undelivered }) });
+    return done({ ...epochBegun(outcome), ...(undelivered.length === 0 ? {} : { undelivered }) });
   }
 
   /** What the group was not asked: its key may say what came of the very same request before (E4). */
@@ -155,7 +154,7 @@ export class HandshakeService {
 
   async #asFirst(request: ApplicationRequest, params: CommitParams, outcome: Applied): Promise<Answer> {
     const { undelivered = [] } = outcome.value as { undelivered?: readonly Uint8Array[] };
-    return done({ ...begunBy(outcome), ...(await this.#undeliveredThen(request, params, undelivered)) });
+    return done({ ...epochBegun(outcome), ...(await this.#undeliveredThen(request, params, undelivered)) });
   }
 
   async #otherEpoch(
@@ -215,7 +214,7 @@ function sha256(message: Uint8Array, encoding: "base64" | "base64url"): string {
 }
 
 /** The epoch that a commit began, and where. */
-function begunBy({ value, lineage }: Applied): { readonly epoch: bigint | number; readonly position: object } {
+function epochBegun({ value, lineage }: Applied): { readonly epoch: bigint | number; readonly position: object } {
   const { epoch, offset } = value as { epoch: bigint | number; offset: number };
   return { epoch, position: { lineage, offset } };
 }

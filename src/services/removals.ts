@@ -1,14 +1,14 @@
 // The back-end's own Remove proposals (PROTOCOL M6): after a client was deleted, into each group whose
 // external_senders hold the application's key, again in every epoch that leaves the client in.
 import { createHash } from "node:crypto";
-import { removalPart, type GroupContext } from "../actors/group-state.ts";
+import { removalPart, type GroupContext, type JudgedEpoch } from "../actors/group-state.ts";
 import { proposalRef, readGroupMessage, type PublicProposal } from "../mls/framing.ts";
 import type { PublicGroup } from "../mls/public-group/public-group.ts";
 import { equalBytes } from "../mls/suites.ts";
 import type { Settings } from "../protocol/schemas/application.ts";
 import type { ApplicationDirectory } from "./application-directory.ts";
 import type { ExternalSenders } from "./external-senders.ts";
-import type { GroupDirectory } from "./group-directory.ts";
+import { judgedEpoch, type GroupDirectory } from "./group-directory.ts";
 import type { GroupFollower } from "./group-follower.ts";
 import type { ServicePorts } from "./service-ports.ts";
 
@@ -46,7 +46,7 @@ export class Removals {
       const { epoch } = group;
       await this.#submit(
         applicationId,
-        group,
+        { group, judged: judgedEpoch(head.context) },
         settings,
         removed,
         key.signRemove({ groupId, epoch, senderIndex, removed }),
@@ -66,7 +66,7 @@ export class Removals {
   /** Under a key of its own, so that a duty delivered twice proposes once. */
   async #submit(
     applicationId: string,
-    group: PublicGroup,
+    { group, judged }: { readonly group: PublicGroup; readonly judged: JudgedEpoch },
     settings: Settings,
     removed: number,
     message: Uint8Array,
@@ -76,7 +76,7 @@ export class Removals {
     if (decoded.kind !== "ok") throw new Error("the back-end's own proposal can't be read");
     const command = {
       type: "submitProposal",
-      epoch: String(group.epoch),
+      ...judged,
       message,
       digest: createHash("sha256").update(message).digest("base64url"),
       proposalRef: proposalRef(decoded.value as PublicProposal, group.ciphersuite),

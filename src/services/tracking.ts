@@ -15,8 +15,8 @@ export interface JudgedCommit {
   >;
   /** Welcomes whose recipients the back-end does not know. */
   readonly undelivered: readonly { readonly keyPackageRef: Uint8Array; readonly welcome: Uint8Array }[];
-  /** The commit won its epoch. */
-  accepted(): void;
+  /** The commit won its epoch. @param digest base64 SHA-256 of it */
+  accepted(digest: string): void;
 }
 
 export interface JudgedProposal {

@@ -38,6 +38,7 @@ export const groupMethods = {
       "AS_MISMATCH",
       "CLIENT_NOT_FOUND",
       "MEMBERS_LIMIT",
+      "STATE_MOVED",
       "TREES_WAITING",
       "TREE_WORKER_LOST",
     ],
@@ -53,6 +54,7 @@ export const groupMethods = {
       "GROUP_INFO_INVALID",
       "TREE_INVALID",
       "GROUP_ENDED",
+      "STATE_MOVED",
       "TREES_WAITING",
       "TREE_WORKER_LOST",
     ],
@@ -61,7 +63,15 @@ export const groupMethods = {
   "group.propose": method(group.groupPropose, {
     scope: "group",
     mutates: true,
-    reasons: ["GROUP_NOT_FOUND", "EPOCH_CONFLICT", "PROPOSAL_INVALID", "PROPOSALS_LIMIT", "GROUP_ENDED", "AS_MISMATCH"],
+    reasons: [
+      "GROUP_NOT_FOUND",
+      "EPOCH_CONFLICT",
+      "PROPOSAL_INVALID",
+      "PROPOSALS_LIMIT",
+      "GROUP_ENDED",
+      "AS_MISMATCH",
+      "STATE_MOVED",
+    ],
     summary: "Submits a proposal for the current epoch. The same bytes again, in that epoch, answer as the first time.",
   }),
   "group.send": method(group.groupSend, {
