@@ -1,7 +1,7 @@
 // What the run on many nodes is held against. Every bar is told, held or not.
 import { SLOW_SYNC_MS } from "./batch-run.ts";
 import { KINDS, type Cost, type Kind } from "./cluster-world.ts";
-import type { ClusterFigures } from "./cluster-section.ts";
+import type { ClusterFigures } from "./cluster-figures.ts";
 import type { HostFigures } from "./host-run.ts";
 import type { MixFigures } from "./mix-run.ts";
 

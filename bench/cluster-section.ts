@@ -2,20 +2,10 @@
 import { SLOW_SYNC_MS, type BatchFigures } from "./batch-run.ts";
 import type { Bar } from "./cluster-bars.ts";
 import { forwardingMicros, modelMicros, totalMicros } from "./cluster-bars.ts";
+import type { ClusterFigures } from "./cluster-figures.ts";
 import { KINDS, type Cost, type Kind, type Way } from "./cluster-world.ts";
-import type { HealFigures, Move } from "./heal-run.ts";
+import type { HealFigures } from "./heal-run.ts";
 import type { MixFigures } from "./mix-run.ts";
-
-export interface ClusterFigures {
-  readonly inFlight: number;
-  readonly mix: readonly MixFigures[];
-  readonly batches: readonly BatchFigures[];
-  readonly heal: HealFigures | undefined;
-  readonly moves: { readonly drain: Move; readonly join: Move };
-  /** Redis's memory for each: a group as founded, with a client and its pool beside it; a message kept. */
-  readonly laneBytes: number;
-  readonly messageBytes: number;
-}
 
 export function clusterSection(figures: ClusterFigures, bars: readonly Bar[]): string {
   const { inFlight, mix, batches, heal, moves } = figures;

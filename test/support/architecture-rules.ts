@@ -138,7 +138,12 @@ const pureMachines: ArchitectureRule = {
 };
 
 const noCycles: ArchitectureRule = {
-  rule: { name: "no-cycles", severity: "error", from: { path: "^src/" }, to: { circular: true } },
+  rule: {
+    name: "no-cycles",
+    severity: "error",
+    from: { path: "^(src|bench|examples)/", pathNot: "/dist/" },
+    to: { circular: true },
+  },
   plant: {
     file: "src/services/circle-one.ts",
     source: 'import type { Two } from "./circle-two.ts"; export type One = Two | 1;',
