@@ -96,12 +96,12 @@ async function foundGroups(world: GroupServiceWorld, count: number): Promise<Uin
 async function sendFrom(world: GroupServiceWorld, groups: readonly Uint8Array[], forMs: number): Promise<OfHost> {
   const before = { ...world.batches };
   // What clients make is no work of the host.
-  const messages = groups.map((groupId) => ({ groupId, message: opaqueMessage(groupId, 0n, "application") }));
+  const senders = groups.map((groupId) => world.sender(groupId, opaqueMessage(groupId, 0n, "application")));
   const rate = await measured(forMs, async (isTime, sent) => {
     await Promise.all(
-      messages.map(async ({ groupId, message }) => {
+      senders.map(async (send) => {
         while (isTime()) {
-          const outcome = await world.send(groupId, message);
+          const outcome = await send();
           if (outcome.kind === "refused") throw new Error(JSON.stringify(outcome.refusal));
           sent(1);
           // Nobody reads what was handed to the store.

@@ -148,15 +148,21 @@ export class GroupServiceWorld {
     return this.#lives.create(this.request("group.create", params), params);
   }
 
-  /** A message as another node's router hands it to the owner, under an idempotency key of its own. */
-  send(groupId: Uint8Array, message: Uint8Array): Promise<Outcome> {
-    const key = randomUUID();
-    return this.#host.call({
-      to: { applicationId: APPLICATION, kind: "group", id: groupActorId(groupId) },
-      command: { type: "sendMessage", epoch: "0", message, governed: this.settings } as Command,
-      deadline: performance.now() + TTL_MS,
-      key: { key, digest: paramsDigest("group.send", { groupId, message }), secret: false },
-    });
+  /**
+   * Sends a message as another node's router hands it to the owner, each time under another idempotency key. What the
+   * other node has to do for it is done beforehand.
+   */
+  sender(groupId: Uint8Array, message: Uint8Array): () => Promise<Outcome> {
+    const to = { applicationId: APPLICATION, kind: "group", id: groupActorId(groupId) } as const;
+    const command = { type: "sendMessage", epoch: "0", message, governed: this.settings } as Command;
+    const digest = paramsDigest("group.send", { groupId, message });
+    const keys = randomUUID();
+    let sent = 0;
+    return () => {
+      sent += 1;
+      const key = { key: `${keys}-${String(sent)}`, digest, secret: false };
+      return this.#host.call({ to, command, deadline: performance.now() + TTL_MS, key });
+    };
   }
 
   commit(params: Params<"group.commit">): Promise<Answer> {
