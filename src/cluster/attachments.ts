@@ -1,13 +1,15 @@
 // As an edge: the streams that this node's sessions follow, attached to their shards' owners. What an attachment may
 // lose (a cut link, a moved shard) is read from the log: after each one the heads are looked at (rule 9).
 import { shardOf } from "../actors/actor-address.ts";
-import type { ActorKey, Shard, StreamEntry } from "../store/store.ts";
+import type { ActorKey, Fence, Shard, StreamEntry } from "../store/store.ts";
 import type { AttachAnswer, PeerNotice, PeerRequest } from "./peer-frames.ts";
 
 export interface AttachmentsOptions {
   readonly shardCount: number;
   nodeId(): string;
   ownerOf(shard: Shard): string | undefined;
+  /** Of a shard that is owned here. */
+  fenceOf(shard: Shard): Fence | undefined;
   heard(shard: Shard, owner: string | undefined): void;
   request(nodeId: string, request: PeerRequest, ttlMs: number): Promise<unknown>;
   notify(nodeId: string, notice: PeerNotice): void;
@@ -26,7 +28,13 @@ interface Attachment {
   owner: string | undefined;
   fence: number;
   heardMs: number;
-  asking: boolean;
+  /** One request at a time. */
+  ask: Ask | undefined;
+}
+
+interface Ask {
+  readonly owner: string;
+  readonly actors: readonly ActorKey[];
 }
 
 /** Silence after which an attachment counts as lost. */
@@ -82,6 +90,8 @@ export class Attachments {
   lost(nodeId: string): void {
     for (const attachment of this.#attachments.values()) {
       if (attachment.owner === nodeId) attachment.owner = undefined;
+      // An answer that came before the cut may be heard after it: what it promises hangs on the link that is gone.
+      if (attachment.ask?.owner === nodeId) attachment.ask = undefined;
     }
   }
 
@@ -106,12 +116,13 @@ export class Attachments {
   #isCurrent(from: string, { shard, fence }: { readonly shard: Shard; readonly fence: number }): boolean {
     const attachment = this.#attachments.get(shard);
     if (attachment?.owner !== from || fence < attachment.fence) return false;
-    if (fence > attachment.fence) {
-      // It was lost and claimed again: what happened in between is in the log.
-      attachment.fence = fence;
-      this.#options.lookAt([...attachment.actors]);
-    }
     attachment.heardMs = performance.now();
+    if (fence > attachment.fence) {
+      // Lost and claimed again: its owner may have forgotten who follows, and what happened in between is in the log.
+      attachment.fence = fence;
+      for (const actor of attachment.actors) attachment.fresh.add(actor);
+      this.#attach(shard, attachment);
+    }
     return true;
   }
 
@@ -124,7 +135,7 @@ export class Attachments {
       owner: undefined,
       fence: 0,
       heardMs: 0,
-      asking: false,
+      ask: undefined,
     };
     this.#attachments.set(shard, attachment);
     return attachment;
@@ -135,54 +146,62 @@ export class Attachments {
   }
 
   #attach(shard: Shard, attachment: Attachment): void {
-    const { ownerOf, nodeId, lookAt } = this.#options;
+    const { ownerOf, nodeId } = this.#options;
     const owner = ownerOf(shard);
-    const here = nodeId();
-    const isSilent = attachment.owner !== here && performance.now() - attachment.heardMs > SILENCE_MS;
-    if (attachment.owner !== owner || isSilent) {
+    if (owner === nodeId()) {
+      this.#attachHere(shard, attachment, owner);
+      return;
+    }
+    if (attachment.ask !== undefined) return;
+    if (attachment.owner !== owner || performance.now() - attachment.heardMs > SILENCE_MS) {
       attachment.owner = undefined;
       for (const actor of attachment.actors) attachment.fresh.add(actor);
     }
-    if (attachment.fresh.size === 0 || attachment.asking || owner === undefined) return;
-    if (owner === here) {
-      // The gate publishes here itself; what it published elsewhere before is in the log.
-      attachment.owner = here;
-      attachment.fresh.clear();
-      lookAt([...attachment.actors]);
-      return;
-    }
-    attachment.asking = true;
-    const actors = [...attachment.fresh].slice(0, ACTORS_A_REQUEST);
-    void this.#ask(shard, attachment, owner, actors).finally(() => {
-      attachment.asking = false;
-      this.#detachUnfollowed(shard, owner, actors);
+    if (attachment.fresh.size === 0 || owner === undefined) return;
+    const ask: Ask = { owner, actors: [...attachment.fresh].slice(0, ACTORS_A_REQUEST) };
+    attachment.ask = ask;
+    // Before the answer: one that is let go of and followed anew meanwhile has to be asked for again.
+    for (const actor of ask.actors) attachment.fresh.delete(actor);
+    void this.#ask(shard, attachment, ask).finally(() => {
+      if (attachment.ask === ask) attachment.ask = undefined;
+      this.#detachUnfollowed(shard, ask);
       if (attachment.owner === owner && attachment.fresh.size > 0) this.#attach(shard, attachment);
     });
   }
 
+  /** The gate publishes here itself; what was published before this fence, perhaps elsewhere, is in the log. */
+  #attachHere(shard: Shard, attachment: Attachment, here: string): void {
+    attachment.owner = here;
+    attachment.fresh.clear();
+    const fence = this.#options.fenceOf(shard)?.number;
+    if (fence === undefined || fence === attachment.fence) return;
+    attachment.fence = fence;
+    this.#options.lookAt([...attachment.actors]);
+  }
+
   /** Those that were let go of while the owner was asked for them: it may have them. */
-  #detachUnfollowed(shard: Shard, owner: string, asked: readonly ActorKey[]): void {
+  #detachUnfollowed(shard: Shard, { owner, actors: asked }: Ask): void {
     const followed = this.#attachments.get(shard)?.actors;
     const actors = asked.filter((actor) => followed?.has(actor) !== true);
     if (actors.length > 0) this.#options.notify(owner, { kind: "detach", actors });
   }
 
-  async #ask(shard: Shard, attachment: Attachment, owner: string, actors: readonly ActorKey[]): Promise<void> {
-    let answer: AttachAnswer;
-    try {
-      answer = (await this.#options.request(owner, { kind: "attach", shard, actors }, ASK_MS)) as AttachAnswer;
-    } catch {
-      // No link or no answer: looked after again in a moment.
+  async #ask(shard: Shard, attachment: Attachment, ask: Ask): Promise<void> {
+    const { request, heard, lookAt } = this.#options;
+    // No link or no answer: looked after again in a moment.
+    const answer = await request(ask.owner, { kind: "attach", shard, actors: ask.actors }, ASK_MS).then(
+      (value) => value as AttachAnswer,
+      () => undefined,
+    );
+    const followed = ask.actors.filter((actor) => attachment.actors.has(actor));
+    if (answer?.fence === undefined || attachment.ask !== ask) {
+      for (const actor of followed) attachment.fresh.add(actor);
+      if (answer !== undefined && answer.fence === undefined) heard(shard, answer.owner);
       return;
     }
-    if (answer.fence === undefined) {
-      this.#options.heard(shard, answer.owner);
-      return;
-    }
-    attachment.owner = owner;
+    attachment.owner = ask.owner;
     attachment.fence = Math.max(attachment.fence, answer.fence.number);
     attachment.heardMs = performance.now();
-    for (const actor of actors) attachment.fresh.delete(actor);
-    this.#options.lookAt(actors.filter((actor) => attachment.actors.has(actor)));
+    lookAt(followed);
   }
 }
