@@ -196,6 +196,11 @@ export class DeliverySubscription {
 
   /** @param knownBefore what was known when the look-up began: the store must know at least that. */
   checkHead(stream: AttachedStream, lineage: string, head: StreamHead, knownBefore: number): void {
+    if (stream.state === "opening") {
+      // Where it begins was perhaps looked up before this, and is said after it.
+      stream.known = stream.lineage === lineage ? Math.max(stream.known, head.last) : head.last;
+      stream.lineage = lineage;
+    }
     if (stream.state !== "open") return;
     if (lineage !== stream.lineage) this.end(stream, "LINEAGE_CHANGED");
     else if (head.last < knownBefore) this.end(stream, "LINEAGE_CHANGED");

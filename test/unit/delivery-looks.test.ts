@@ -53,7 +53,7 @@ function follow(actors: readonly ActorKey[]) {
   for (const [number, actor] of actors.entries()) {
     subscription.start(subscription.attach(number, actor), { lineage: "l", offset: 0 }, 0);
   }
-  return { delivery, heads: heads.held, told };
+  return { delivery, heads: heads.held, told, subscription };
 }
 
 const turn = (): Promise<void> => vi.advanceTimersByTimeAsync(0).then(() => undefined);
@@ -74,6 +74,19 @@ it("[G5] a look that is asked for while one is on its way is made after it", asy
   expect(heads).toHaveLength(2);
   heads[1]?.answer(1);
   await turn();
+  expect(told.reads).toBe(1);
+  delivery.stop();
+});
+
+it("[G5] what a look finds before its stream has begun is read once it has: the news may have been nobody's yet", async () => {
+  vi.useFakeTimers();
+  const { delivery, heads, told, subscription } = follow([]);
+  const stream = subscription.attach(1, ACTOR);
+  delivery.lookAt([ACTOR]);
+  heads[0]?.answer(1);
+  await turn();
+  // Where it begins was looked up before the event that the look found, and is said after it.
+  subscription.start(stream, { lineage: "l", offset: 0 }, 0);
   expect(told.reads).toBe(1);
   delivery.stop();
 });
