@@ -200,10 +200,12 @@ export class DeliverySubscription {
       // Where it begins was perhaps looked up before this, and is said after it.
       stream.known = stream.lineage === lineage ? Math.max(stream.known, head.last) : head.last;
       stream.lineage = lineage;
+      stream.purged ||= head.purged === true;
     }
     if (stream.state !== "open") return;
     if (lineage !== stream.lineage) this.end(stream, "LINEAGE_CHANGED");
     else if (head.last < knownBefore) this.end(stream, "LINEAGE_CHANGED");
+    else if (head.purged === true) this.end(stream, "CLOSED");
     else if (head.last > stream.known) {
       stream.known = head.last;
       if (!stream.reading) this.fallBehind(stream);
@@ -258,6 +260,8 @@ export class DeliverySubscription {
     if (read.lineage !== stream.lineage) return this.end(stream, "LINEAGE_CHANGED");
     // What was durable is gone: the store lost it, and whoever owns the stream is about to say so (rule 8).
     if (read.head.last < query.knownBefore) return this.end(stream, "LINEAGE_CHANGED");
+    // The word of it was lost on its way, or is still to come.
+    if (read.head.purged === true) return this.end(stream, "CLOSED");
     stream.known = Math.max(stream.known, read.head.last);
     this.#skipTrimmed(stream, read.entries[0]?.offset ?? read.head.first);
     let [count, bytes] = [0, 0];

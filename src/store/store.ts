@@ -84,7 +84,10 @@ export type Operation =
   | { readonly op: "append"; readonly actor: ActorKey; readonly entry: StreamEntry }
   /** Removes stream entries with an offset below `before`; the next offset is unaffected. */
   | { readonly op: "trim"; readonly actor: ActorKey; readonly before: number }
-  /** Removes the actor's parts and stream entries; its snapshot (a tombstone, perhaps) and its next offset stay. */
+  /**
+   * Removes the actor's parts and stream entries, and its stream's head says so; its snapshot (a tombstone, perhaps)
+   * and its next offset stay.
+   */
   | { readonly op: "purge"; readonly actor: ActorKey }
   /**
    * A mark: a value that expires by itself (idempotency results, used package refs, high-water
@@ -120,6 +123,8 @@ export interface StreamHead {
   readonly first: number;
   /** Newest offset ever appended; 0 before the first. */
   readonly last: number;
+  /** Its actor was purged, and nothing was appended since: the stream is over, not merely trimmed. */
+  readonly purged?: true;
 }
 
 export interface Receipt {

@@ -173,6 +173,29 @@ export const batchCases: readonly StoreCase[] = [
     },
   },
   {
+    name: "[P6] [G5] the head of a purged stream says that it is over, empty before or not, until it is appended to",
+    async run(context) {
+      const { store, shard } = context;
+      const [told, silent] = [actorOf(context, "1"), actorOf(context, "2")];
+      const owner = await Owner.of(store, shard);
+      await owner.apply(...inARow(told, 1, 2), { op: "purge", actor: told }, { op: "purge", actor: silent });
+      await owner.apply({ op: "trim", actor: told, before: 9 });
+      const heads = async () =>
+        Promise.all([told, silent].map(async (actor) => (await store.readStreamHead(shard, actor)).head));
+      assert.deepEqual(await heads(), [
+        { first: 3, last: 2, purged: true },
+        { first: 1, last: 0, purged: true },
+      ]);
+      const read = await store.readStream(shard, told, { after: 0, limit: 9, bytesMax: 1e6 });
+      assert.deepEqual([read.entries, read.head], [[], { first: 3, last: 2, purged: true }]);
+      await owner.apply(...inARow(told, 3, 3), ...inARow(silent, 1, 1));
+      assert.deepEqual(await heads(), [
+        { first: 3, last: 3 },
+        { first: 1, last: 1 },
+      ]);
+    },
+  },
+  {
     name: "[P7] a mark is there until its expiry and never after it; a renewed one lives on",
     async run(context) {
       const { store, shard } = context;

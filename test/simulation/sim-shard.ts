@@ -27,6 +27,7 @@ interface StoredActor {
   entries: StreamEntry[];
   first: number;
   last: number;
+  purged: boolean;
 }
 
 export interface SimBatch {
@@ -139,8 +140,8 @@ export class SimShard {
   }
 
   head(actor: ActorKey): StreamHead {
-    const { first, last } = this.#actors.get(actor) ?? { first: 1, last: 0 };
-    return { first, last };
+    const { first, last, purged } = this.#actors.get(actor) ?? { first: 1, last: 0, purged: false };
+    return purged ? { first, last, purged } : { first, last };
   }
 
   stream(actor: ActorKey, after: number, limit: number, bytesMax: number): StreamEntry[] {
@@ -180,6 +181,7 @@ export class SimShard {
         entries: [],
         first: 1,
         last: 0,
+        purged: false,
       };
       this.#actors.set(actor, stored);
     }
@@ -251,6 +253,7 @@ function applyToActor(stored: StoredActor, operation: ActorOperation, taken: Rea
     case "append":
       stored.entries.push({ ...operation.entry, body: new Uint8Array(operation.entry.body) });
       stored.last = operation.entry.offset;
+      stored.purged = false;
       return;
     case "trim":
       trim(stored, operation.before);
@@ -258,6 +261,7 @@ function applyToActor(stored: StoredActor, operation: ActorOperation, taken: Rea
     case "purge":
       stored.parts.clear();
       trim(stored, Number.MAX_SAFE_INTEGER);
+      stored.purged = true;
       return;
     case "putMark": {
       const { actor, name, bytes, takes = [], expiresAt } = operation;

@@ -13,6 +13,7 @@ interface Log {
   lineage: string;
   entries: StreamEntry[];
   last: number;
+  purged?: true;
 }
 
 /** Nobody counts. */
@@ -49,6 +50,7 @@ export class StreamWorld implements Pick<Store, "readStream" | "readStreamHead">
     });
     log.entries.push(...fresh);
     log.last += count;
+    delete log.purged;
     return fresh;
   }
 
@@ -59,7 +61,7 @@ export class StreamWorld implements Pick<Store, "readStream" | "readStreamHead">
 
   /** As the store does: the next offset stays. */
   purge(actor: ActorKey): void {
-    this.log(actor).entries = [];
+    Object.assign(this.log(actor), { entries: [], purged: true });
   }
 
   loseHistory(actor: ActorKey): void {
@@ -80,7 +82,8 @@ export class StreamWorld implements Pick<Store, "readStream" | "readStreamHead">
     actor: ActorKey,
     query: { readonly after: number; readonly limit: number; readonly bytesMax: number },
   ): ReturnType<Store["readStream"]> {
-    const { lineage, entries, last } = this.log(actor);
+    const log = this.log(actor);
+    const { lineage, entries } = log;
     const read: StreamEntry[] = [];
     let bytes = 0;
     for (const entry of entries) {
@@ -89,7 +92,7 @@ export class StreamWorld implements Pick<Store, "readStream" | "readStreamHead">
       read.push(entry);
       bytes += entry.body.length;
     }
-    const head = this.#head(entries, last);
+    const head = this.#head(log);
     this.readsBegun += 1;
     const fails = (this.readsUntilFailure -= 1) < 0;
     if (this.atOnce)
@@ -103,12 +106,12 @@ export class StreamWorld implements Pick<Store, "readStream" | "readStreamHead">
   }
 
   readStreamHead(_shard: number, actor: ActorKey): Promise<{ head: StreamHead; lineage: string }> {
-    const { lineage, entries, last } = this.log(actor);
-    return Promise.resolve({ head: this.#head(entries, last), lineage });
+    const log = this.log(actor);
+    return Promise.resolve({ head: this.#head(log), lineage: log.lineage });
   }
 
-  #head(entries: readonly StreamEntry[], last: number): StreamHead {
-    return { first: entries[0]?.offset ?? last + 1, last };
+  #head({ entries, last, purged }: Log): StreamHead {
+    return { first: entries[0]?.offset ?? last + 1, last, ...(purged && { purged }) };
   }
 }
 

@@ -2,7 +2,7 @@ import { afterEach, expect, it, vi } from "vitest";
 import type { DeliverySubscription } from "../../src/services/delivery-subscription.ts";
 import { Delivery } from "../../src/services/delivery.ts";
 import { StoreUnavailable, type ActorKey, type StreamHead } from "../../src/store/store.ts";
-import { SILENT_DELIVERY } from "../support/stream-world.ts";
+import { settle, SILENT_DELIVERY, StreamWorld } from "../support/stream-world.ts";
 
 const ACTOR = "a/group/1";
 
@@ -123,4 +123,41 @@ it("asks the store for nothing more once it has been stopped in the middle of a 
   heads[0]?.fail();
   await vi.advanceTimersByTimeAsync(60_000);
   expect(heads).toHaveLength(1);
+});
+
+it("[G5] a purge that nobody told ends what is attached CLOSED, heard of or read, begun or not", async () => {
+  const world = new StreamWorld();
+  world.atOnce = true;
+  const told: string[] = [];
+  const delivery = new Delivery({
+    followed: () => undefined,
+    store: world,
+    shardOf: () => 0,
+    limits: { streamReadsMax: 2, streamReadEventsMax: 3, streamReadBytesMax: 12, streamChecksPerSecond: 0 },
+    events: SILENT_DELIVERY,
+  });
+  const sink = {
+    event: (stream: number) => told.push(`${String(stream)} event`),
+    reset: (stream: number, reason: string) => told.push(`${String(stream)} ${reason}`),
+    writable: () => true,
+  };
+  const subscription = delivery.openSubscription(sink, { messages: 0, bytes: 100 });
+  const actors = ["a/identity/1", "a/identity/2", "a/group/3", "a/group/4"] as const;
+  world.append("a/identity/2", 2);
+  world.append("a/group/3", 2);
+  const streams = actors.map((actor, at) => subscription.attach(at + 1, actor));
+  for (const [at, stream] of streams.slice(0, 3).entries()) {
+    subscription.start(stream, { lineage: "lineage-1", offset: at === 1 ? 2 : 0 }, world.log(actors[at] ?? "").last);
+  }
+  // The third has no credit to be read with; of the fourth the start is not known yet.
+  for (const actor of actors) world.purge(actor);
+  delivery.lookAt(actors.filter((actor) => actor !== "a/group/3"));
+  await settle();
+  expect(told).toEqual(["1 CLOSED", "2 CLOSED"]);
+  subscription.grant({ messages: 9, bytes: 0 });
+  await settle();
+  subscription.start(streams[3] as (typeof streams)[number], { lineage: "lineage-1", offset: 0 }, 0);
+  expect(told).toEqual(["1 CLOSED", "2 CLOSED", "3 CLOSED", "4 CLOSED"]);
+  expect(subscription.size).toBe(0);
+  delivery.stop();
 });

@@ -111,10 +111,13 @@ function apply(
     case "trim":
       trim(database, shard, operation.actor, operation.before);
       break;
-    case "purge":
-      database.removeRange(partsRange(shard, operation.actor));
-      trim(database, shard, operation.actor, Number.MAX_SAFE_INTEGER);
+    case "purge": {
+      const { actor } = operation;
+      database.removeRange(partsRange(shard, actor));
+      trim(database, shard, actor, Number.MAX_SAFE_INTEGER);
+      database.put(headKey(shard, actor), encodeHead({ ...readHead(database, shard, actor), purged: true }));
       break;
+    }
     case "putMark":
       putMark(database, shard, operation, takenById);
       break;

@@ -27,8 +27,11 @@ export function decodeOwner(bytes: Uint8Array): StoredOwner {
   return { record, receipt: applied ? { sequence: record.sequence, taken } : undefined };
 }
 
+/** Of a stream that was purged there is one byte more. */
+const HEAD_BYTES = 16;
+
 export function encodeHead(head: StreamHead): Uint8Array {
-  const bytes = Buffer.alloc(16);
+  const bytes = Buffer.alloc(head.purged === true ? HEAD_BYTES + 1 : HEAD_BYTES);
   bytes.writeDoubleBE(head.first, 0);
   bytes.writeDoubleBE(head.last, 8);
   return bytes;
@@ -37,7 +40,9 @@ export function encodeHead(head: StreamHead): Uint8Array {
 export const EMPTY_HEAD: StreamHead = { first: 1, last: 0 };
 
 export function decodeHead(bytes: Buffer | undefined): StreamHead {
-  return bytes === undefined ? EMPTY_HEAD : { first: bytes.readDoubleBE(0), last: bytes.readDoubleBE(8) };
+  if (bytes === undefined) return EMPTY_HEAD;
+  const head = { first: bytes.readDoubleBE(0), last: bytes.readDoubleBE(8) };
+  return bytes.length > HEAD_BYTES ? { ...head, purged: true } : head;
 }
 
 export function encodeEntry(entry: StreamEntry): Uint8Array {

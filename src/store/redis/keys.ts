@@ -49,7 +49,7 @@ export class RedisKeys {
     return this.#shard(shard, "once");
   }
 
-  /** Hash: snapshot `s`, stream head `f` (first) and `l` (last). */
+  /** Hash: snapshot `s`, stream head `f` (first) and `l` (last), and `x`: what `l` was when the actor was purged. */
   actor(shard: Shard, actor: ActorKey): string {
     return this.#shard(shard, `a:${actor}`);
   }

@@ -80,8 +80,13 @@ export function markOf(reply: Reply | undefined): Mark | undefined {
   return { bytes, taken, expiresAt: reply.readDoubleBE(0) };
 }
 
-export function headOf(first: Reply | undefined, last: Reply | undefined): StreamHead {
-  return { first: Buffer.isBuffer(first) ? numberOf(first) : 1, last: Buffer.isBuffer(last) ? numberOf(last) : 0 };
+/** @param purgedAt the newest offset when the actor was purged */
+export function headOf(first?: Reply, last?: Reply, purgedAt?: Reply): StreamHead {
+  const head = {
+    first: Buffer.isBuffer(first) ? numberOf(first) : 1,
+    last: Buffer.isBuffer(last) ? numberOf(last) : 0,
+  };
+  return Buffer.isBuffer(purgedAt) && numberOf(purgedAt) === head.last ? { ...head, purged: true } : head;
 }
 
 export function streamOf(reply: Reply): {
@@ -89,7 +94,7 @@ export function streamOf(reply: Reply): {
   readonly head: StreamHead;
   readonly lineage: string;
 } {
-  const [lineage, first, last, ...flat] = list(reply);
+  const [lineage, first, last, purgedAt, ...flat] = list(reply);
   const entries: StreamEntry[] = [];
   for (let at = 0; at < flat.length; at += 4) {
     entries.push({
@@ -99,7 +104,7 @@ export function streamOf(reply: Reply): {
       body: bytesOf(flat[at + 3]) ?? new Uint8Array(0),
     });
   }
-  return { entries, head: headOf(first, last), lineage: textOf(lineage) };
+  return { entries, head: headOf(first, last, purgedAt), lineage: textOf(lineage) };
 }
 
 export function tagEntriesOf(reply: Reply): TagEntry[] {

@@ -141,6 +141,7 @@ end
 function apply.X(i)
   redis.call('UNLINK', key(ARGV[i + 2]), key(ARGV[i + 3]))
   trim(ARGV[i + 1], ARGV[i + 4], math.huge)
+  redis.call('HSET', key(ARGV[i + 1]), 'x', redis.call('HGET', key(ARGV[i + 1]), 'l') or '0')
 end
 function apply.M(i)
   local value = {ARGV[i + 3]}
