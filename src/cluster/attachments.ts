@@ -105,7 +105,9 @@ export class Attachments {
         if (this.#isCurrent(from, notice)) this.#options.purged(notice.actor);
         return;
       case "alive":
-        for (const [shard, { fence }] of notice.shards) this.#isCurrent(from, { shard, fence });
+        for (const [shard, { fence }] of notice.shards) {
+          if (!this.#isCurrent(from, { shard, fence })) this.#outrun(shard, fence);
+        }
         return;
       case "detach":
       case "look":
@@ -124,6 +126,13 @@ export class Attachments {
       this.#attach(shard, attachment);
     }
     return true;
+  }
+
+  /** Others know of a later fence than the owner that was asked: it is asked again, and says whose the shard is now. */
+  #outrun(shard: Shard, fence: number): void {
+    const attachment = this.#attachments.get(shard);
+    if (attachment?.owner === undefined || attachment.owner === this.#options.nodeId()) return;
+    if (fence > attachment.fence) attachment.owner = undefined;
   }
 
   #attachmentOf(shard: Shard): Attachment {

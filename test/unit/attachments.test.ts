@@ -111,3 +111,21 @@ it("[G5] an owner whose fence has risen is asked again: it may have forgotten wh
   edge.attachments.noticed(OTHER, { kind: "alive", shards: [[0, mark]] });
   expect(edge.answers).toEqual([]);
 });
+
+it("[G5] asks whose a shard is as soon as another node knows a later fence of it", async () => {
+  edge.attachments.followed(ACTOR, true);
+  await edge.answer(1);
+  const shards = [[0, { lineage: "l", fence: 2, sequence: 0 }]] as const;
+  edge.attachments.noticed("third", { kind: "alive", shards });
+  await vi.advanceTimersByTimeAsync(300);
+  expect(edge.answers).toHaveLength(1);
+  edge.owner = "third";
+  edge.answers.shift()?.({ owner: "third" });
+  await vi.advanceTimersByTimeAsync(300);
+  edge.looked.length = 0;
+  await edge.answer(2);
+  expect(edge.looked).toEqual([ACTOR]);
+  edge.attachments.noticed("third", { kind: "alive", shards });
+  await vi.advanceTimersByTimeAsync(300);
+  expect(edge.answers).toEqual([]);
+});
