@@ -27,7 +27,13 @@ export function upgradeRefusal(refusal: Refusal): UpgradeRefusal {
   return { status: httpStatusOf(refusal), refusal };
 }
 
-/** Ends the connection with a whole HTTP answer. */
+/** For so long the refused may read why, and close by itself. */
+const LINGER_MS = 2000;
+
+/**
+ * Ends the connection with a whole HTTP answer. The HTTP server has let go of the socket: it is cut here if the other
+ * side does not close it, and what it sends on is dropped, since an end behind unread bytes is never seen.
+ */
 export function writeUpgradeRefusal(socket: Duplex, { status, refusal }: UpgradeRefusal): void {
   const body = JSON.stringify(refusal);
   const lines = [
@@ -41,5 +47,8 @@ export function writeUpgradeRefusal(socket: Duplex, { status, refusal }: Upgrade
   // Whole seconds, never 0: that would say "at once".
   if (status === 429 || status === 503)
     lines.push(`Retry-After: ${Math.max(1, Math.ceil((refusal.retryAfterMs ?? 1000) / 1000))}`);
+  const cut = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once("close", () => clearTimeout(cut));
+  socket.resume();
   socket.end(`${lines.join("\r\n")}\r\n\r\n${body}`);
 }
