@@ -105,7 +105,7 @@ function sessionEvents(log: Logger, registry: Registry) {
   const opened = new Counter({ name: "aegis_sessions_opened_total", help: "Sessions opened.", registers });
   const closed = new Counter({
     name: "aegis_sessions_closed_total",
-    help: "Sessions closed, by close code.",
+    help: "Sessions closed, by close code; other: one that the client made up.",
     labelNames: ["code"],
     registers,
   });
@@ -121,7 +121,7 @@ function sessionEvents(log: Logger, registry: Registry) {
       open.inc();
       log.debug({ session, applicationId }, "session opened");
     },
-    sessionClosed(session: string, code: number) {
+    sessionClosed(session: string, code: number | "other") {
       open.dec();
       closed.inc({ code });
       log.debug({ session, code }, "session closed");

@@ -12,17 +12,20 @@ import { Heartbeat } from "./heartbeat.ts";
 import { Requests } from "./requests.ts";
 import { SocketWriter } from "./socket-writer.ts";
 import { Subscriptions } from "./subscriptions.ts";
-import type { TransportOptions } from "./transport-options.ts";
+import type { EndCode, TransportOptions } from "./transport-options.ts";
 
 export interface SessionOptions extends Omit<TransportOptions, "certificate"> {
   readonly session: string;
   readonly principal: Principal;
   takeRequest(nowMs: number): number;
   /** Called once, when the socket is gone or as good as gone. */
-  ended(session: Session, code: number): void;
+  ended(session: Session, code: EndCode): void;
   /** Called once, when the socket is gone. */
   gone(session: Session): void;
 }
+
+/** Of RFC 6455 §7.4.1; those above are the server's own, or whatever a client makes up. */
+const STANDARD_CODE_MAX = 1015;
 
 /** A closed session's socket is cut after so long without the other side's close frame. */
 export const CLOSE_MS = 2000;
@@ -71,7 +74,8 @@ export class Session {
     });
     socket.on("message", (data, isBinary) => this.#receive(data, isBinary));
     socket.on("close", (code) => {
-      this.#end(code);
+      // The client may choose any; what a metric is labelled with it may not.
+      this.#end(code <= STANDARD_CODE_MAX ? code : "other");
       options.gone(this);
     });
     socket.on("error", (error) => this.#failed(error));
@@ -107,7 +111,7 @@ export class Session {
     this.#socket.terminate();
   }
 
-  #end(code: number): void {
+  #end(code: EndCode): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#intake.stop();

@@ -37,9 +37,12 @@ export interface NamedRequest {
   readonly trace?: string;
 }
 
+/** How a session ended: its close code, or "other" for one that a client made up. */
+export type EndCode = number | "other";
+
 export interface TransportEvents {
   sessionOpened(session: string, applicationId: string | undefined): void;
-  sessionClosed(session: string, code: number): void;
+  sessionClosed(session: string, code: EndCode): void;
   handshakeRefused(status: number): void;
   requestAnswered(request: NamedRequest, code: string, latencyMs: number): void;
   dispatchRejected(request: NamedRequest, error: unknown): void;

@@ -15,7 +15,7 @@ import { ApplicationQuotas } from "./application-quotas.ts";
 import { bearerToken, KeyWatch } from "./authentication.ts";
 import { RateLimiter } from "./rate-limiter.ts";
 import { CLOSE_MS, Session } from "./session.ts";
-import type { TransportOptions } from "./transport-options.ts";
+import type { EndCode, TransportOptions } from "./transport-options.ts";
 import { refuseUpgradeForm, upgradeRefusal, writeUpgradeRefusal, type UpgradeRefusal } from "./upgrade.ts";
 
 /** A slow consumer reads why it was closed when it reads again, if that is soon. */
@@ -206,7 +206,7 @@ export class AegisServer {
     return this.#draining;
   }
 
-  #ended(session: Session, code: number): void {
+  #ended(session: Session, code: EndCode): void {
     if (!this.#sessions.delete(session)) return;
     this.#lingering.add(session);
     const { principal } = session;

@@ -202,6 +202,20 @@ describe("bounds", () => {
     expect(body).toContain('aegis_requests_total{method="unknown",code="UNIMPLEMENTED"} 1');
     expect(body).not.toContain("made.up");
   });
+
+  it("[L6] counts a session that its client ended with a code of its own under no code, the server's neither", async () => {
+    for (const code of [1000, 3777, 4501]) {
+      const client = await WireClient.connect(h.world.port, TOKENS.all);
+      client.socket.close(code);
+      await client.closeCode();
+    }
+    const { body } = await h.world.telemetry.metrics();
+    const counted = body.match(/^aegis_sessions_closed_total.*$/gm);
+    expect(counted).toEqual([
+      'aegis_sessions_closed_total{code="1000"} 1',
+      'aegis_sessions_closed_total{code="other"} 2',
+    ]);
+  });
 });
 
 describe("hostile bytes", () => {
