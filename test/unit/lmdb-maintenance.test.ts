@@ -7,7 +7,7 @@ import { afterEach, beforeEach, test } from "vitest";
 import { applyBatch } from "../../src/store/lmdb/batch.ts";
 import { Database } from "../../src/store/lmdb/database.ts";
 import { expiredRange, markKey, tagKey } from "../../src/store/lmdb/keys.ts";
-import { sweepExpired } from "../../src/store/lmdb/maintenance.ts";
+import { emptySome, rangesOfApplication, sweepExpired } from "../../src/store/lmdb/maintenance.ts";
 import { countTag, TAG_TOMBSTONE_MS, writeTags } from "../../src/store/lmdb/tag-index.ts";
 import type { Operation } from "../../src/store/store.ts";
 
@@ -67,4 +67,15 @@ test("[P10] the sweep removes a tag's tombstone when no write can be on its way,
   await database.transaction(() => sweepExpired(database, 3000 + TAG_TOMBSTONE_MS));
   assert.equal(database.has(tagKey("app", "t", "c")), false);
   assert.deepEqual(database.keys(expiredRange(2 ** 52)), []);
+});
+
+test("[G9] what expires says nothing of an application that was emptied, and keeps what others have", async () => {
+  await put(mark("a", 100), mark("a", 200), { ...mark("b", 100), actor: "other/group/1" } as Operation);
+  await database.transaction(() => {
+    writeTags(database, { applicationId: "app", clientId: "c", version: 1, tags: ["t"], removed: ["u"] }, 0);
+    for (const { shard, range } of rangesOfApplication(1, "app")) emptySome(database, shard, range);
+  });
+  const left = database.keys(expiredRange(2 ** 52)).map((key) => key.toString("latin1"));
+  assert.equal(left.length, 1);
+  assert.match(left[0] ?? "", /other/);
 });

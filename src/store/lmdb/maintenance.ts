@@ -7,6 +7,7 @@ import {
   applicationRanges,
   applicationTagRanges,
   expiredRange,
+  expiryKey,
   expiryTarget,
   expiryTime,
   type KeyRange,
@@ -21,6 +22,7 @@ import { decodeNumber, decodeTag } from "./records.ts";
 export const SWEEP_KEYS_MAX = 1000;
 const ONCE_PREFIX = "once/";
 const MARK = "k".charCodeAt(0);
+const TAG = "g".charCodeAt(0);
 
 /** Removes marks and tag tombstones whose time has come; answers how many it looked at. */
 export function sweepExpired(database: Database, now: number): number {
@@ -47,6 +49,14 @@ export function rangesOfApplication(shardCount: number, applicationId: string): 
   return ranges;
 }
 
+/** A mark's or tombstone's place among what expires names the application too, for as long as a week. */
+function forgetExpiry(database: Database, key: Buffer): void {
+  if (key[0] !== MARK && key[0] !== TAG) return;
+  const stored = database.get(key);
+  const expiresAt = key[0] === MARK ? decodeNumber(stored) : decodeTag(stored as Buffer).expiresAt;
+  if (expiresAt > 0) database.remove(expiryKey(expiresAt, key));
+}
+
 /** Answers true when nothing is left. */
 export function emptySome(database: Database, shard: Shard | undefined, range: KeyRange): boolean {
   const keys = database.keys(range, SWEEP_KEYS_MAX);
@@ -56,6 +66,7 @@ export function emptySome(database: Database, shard: Shard | undefined, range: K
       const actor: ActorKey = key.toString("latin1", 3, separator);
       database.remove(timerKey(shard, decodeNumber(database.get(key)), actor, nameOf(key)));
     }
+    forgetExpiry(database, key);
     database.remove(key);
   }
   return keys.length < SWEEP_KEYS_MAX;
