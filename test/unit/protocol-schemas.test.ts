@@ -191,3 +191,24 @@ describe("the digest of parameters", () => {
     expect(change({ claimsPerHour: 9, keyPoolMax: null })).toBe(one);
   });
 });
+
+/** Lists in a schema that may be of any length. */
+function endlessLists(schema: unknown, path: string): string[] {
+  if (typeof schema !== "object" || schema === null || !("_zod" in schema)) return [];
+  const { def } = schema._zod as { def: Record<string, unknown> };
+  const checks = (def["checks"] as { _zod: { def: { check: string } } }[] | undefined) ?? [];
+  const inner = [def["innerType"], def["in"], def["out"], def["element"], ...((def["options"] as unknown[]) ?? [])];
+  const shape = Object.entries((def["shape"] as object | undefined) ?? {});
+  const hasMost = checks.some(({ _zod }) => _zod.def.check === "max_length");
+  const own = def["type"] === "array" && !hasMost ? [path] : [];
+  return [
+    ...own,
+    ...inner.flatMap((one) => endlessLists(one, path)),
+    ...shape.flatMap(([name, one]) => endlessLists(one, `${path}.${name}`)),
+  ];
+}
+
+test("[G10] every list that a request brings has a length beyond which nothing of it is looked at", () => {
+  expect(Object.entries(methods).flatMap(([name, { params }]) => endlessLists(params, name))).toEqual([]);
+  expect(endlessLists(methods["identity.get"].result, "result")).toEqual(["result.clients", "result.clients.tags"]);
+});

@@ -60,11 +60,15 @@ export const keyPoolPublish = {
     available: list(map({ ciphersuite, label, available: count })),
   }),
 };
+/** As many as a group can have members. */
+const EXCLUDED_MAX = 131_072;
+
 export const keyPoolClaim = {
   // 1,000 clients are the limit; more get TOO_MANY_TARGETS rather than BAD_PARAMS.
   params: map({
-    targets: list(target),
-    exclude: list(uuid).exactOptional(),
+    // More clients than one claim serves is TOO_MANY_TARGETS; much longer lists are not even looked at (G10).
+    targets: list(target, { max: 10_000 }),
+    exclude: list(uuid, { max: EXCLUDED_MAX }).exactOptional(),
     ciphersuites: list(ciphersuite, { min: 1, max: 64 }).exactOptional(),
     label: label.default(""),
     requester: uuid.exactOptional(),
