@@ -25,7 +25,8 @@ import {
   type Step,
   type SubmitCommitCommand,
 } from "./group-state.ts";
-import { keepNewest, snapshotEffects, treeEffects, type KeptTree } from "./group-trees.ts";
+import { keepNewest, snapshotEffects } from "./group-trees.ts";
+import { beginTree, type TreeStep } from "./past-trees.ts";
 import { GROUPS_LIST } from "./tag-names.ts";
 
 /** An epoch is a uint64: there is none behind this one. */
@@ -36,15 +37,14 @@ export function create(context: GroupContext, command: CreateCommand & TurnFacts
   const effects: Effect[] = full === undefined ? firstMembers(members, epoch) : rosterEffects(members, full.clients);
   effects.push({ type: "putPart", name: GROUP_INFO_PART, bytes: command.groupInfo });
   effects.push(...tellMembers(context, command));
-  const kept =
+  const { effects: stored, ...trees } =
     full === undefined
-      ? treeEffects([], epoch, command.tree, false, command.now)
+      ? beginTree({ trees: [] }, command.directory, epoch, command.tree, undefined)
       : snapshotEffects([], epoch, 0, full.snapshot, command.now);
-  effects.push(
-    { type: "indexTags", clientId: context.id, version: 1, tags: [GROUPS_LIST], removed: [] },
-    ...kept.effects,
-    { type: "reply", value: { epoch: BigInt(epoch), offset: 0 } },
-  );
+  effects.push({ type: "indexTags", clientId: context.id, version: 1, tags: [GROUPS_LIST], removed: [] }, ...stored, {
+    type: "reply",
+    value: { epoch: BigInt(epoch), offset: 0 },
+  });
   return {
     context: {
       groupId,
@@ -56,7 +56,7 @@ export function create(context: GroupContext, command: CreateCommand & TurnFacts
       settings,
       members: memberCount,
       ...(everyMemberKnown === undefined ? {} : { everyMemberKnown }),
-      trees: kept.trees,
+      ...trees,
       treeBytes: (full?.snapshot ?? command.tree)?.bytes ?? 0,
       ...(full === undefined ? {} : { roster: { leaves: full.leaves, clientPages: full.clients.length } }),
     },
@@ -117,11 +117,11 @@ export function commit(context: GroupContext, command: SubmitCommitCommand & Tur
   effects.push(...leafEffects(context, command.full), ...removalEffects(context, command));
   const ended = logReinit({ ...context, window: logged.window }, command);
   effects.push(...ended.effects);
-  const kept = keptTrees(context, command, epoch, offset);
+  const { effects: stored, ...trees } = keptTrees(context, command, epoch, offset);
   const { undelivered } = command;
   // What a key remembers must tell all of the answer (E4): the mark may be gone before it.
   const value = { epoch: BigInt(epoch), offset, ...(undelivered.length === 0 ? {} : { undelivered }) };
-  effects.push(...kept.effects, { type: "reply", value });
+  effects.push(...stored, { type: "reply", value });
   const journalBytes = command.full?.snapshot === undefined ? context.journalBytes + message.length : 0;
   return {
     context: {
@@ -131,7 +131,7 @@ export function commit(context: GroupContext, command: SubmitCommitCommand & Tur
       members: membersAfter(context, command),
       ...(context.everyMemberKnown === undefined ? {} : { everyMemberKnown: knowsEveryMember(context, command) }),
       window: ended.window,
-      trees: kept.trees,
+      ...trees,
       proposals: 0,
       treeBytes: command.full?.treeBytes ?? command.tree?.bytes ?? 0,
       journalBytes,
@@ -172,13 +172,13 @@ function logReinit(context: GroupContext, command: SubmitCommitCommand & TurnFac
 
 function keptTrees(
   context: GroupContext,
-  { added, tree, full, now, governed }: SubmitCommitCommand & TurnFacts,
+  { added, tree, full, now, governed, directory }: SubmitCommitCommand & TurnFacts,
   epoch: string,
   offset: number,
-): { readonly trees: readonly KeptTree[]; readonly effects: readonly Effect[] } {
+): TreeStep {
   const welcomed = added.some(({ welcome, shared }) => welcome !== undefined || shared !== undefined);
   const keepUntil = now + governed.inboxRetention.ms;
-  if (full === undefined) return treeEffects(context.trees, epoch, tree, welcomed, keepUntil);
+  if (full === undefined) return beginTree(context, directory, epoch, tree, welcomed ? keepUntil : undefined);
   const kept =
     full.snapshot === undefined
       ? { trees: context.trees, effects: [] }

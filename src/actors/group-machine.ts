@@ -23,7 +23,8 @@ import {
   type SubmitCommitCommand,
   type SubmitProposalCommand,
 } from "./group-state.ts";
-import { expireSnapshots, expireTrees } from "./group-trees.ts";
+import { expireSnapshots } from "./group-trees.ts";
+import { expireTrees, NO_PAST_TREES } from "./past-trees.ts";
 import { GROUPS_LIST } from "./tag-names.ts";
 import type { MachineInput, TimerCommand, WithFacts } from "./machine-types.ts";
 import { EMPTY_WINDOW } from "./stream-window.ts";
@@ -82,11 +83,11 @@ function stepOf(context: GroupContext, event: Event): Step {
     case "delete":
       return close(context, event);
     case "timer": {
-      const { trees, effects } =
+      const { effects, ...trees } =
         context.tracking === "full"
           ? expireSnapshots(context.trees, event.now)
-          : expireTrees(context.trees, context.epoch, event.now);
-      return { context: { trees }, effects };
+          : expireTrees(context, event.directory, context.epoch, event.now);
+      return { context: trees, effects };
     }
   }
 }
@@ -104,7 +105,14 @@ function update(context: GroupContext, event: Extract<Event, { type: "update" }>
 function close(context: GroupContext, event: Extract<Event, { type: "delete" }>): Step {
   const logged = log(context, "closed", { reason: "deleted" }, 64, event);
   return {
-    context: { window: { last: logged.window.last, segments: [] }, trees: [], members: 0, proposals: 0, treeBytes: 0 },
+    context: {
+      window: { last: logged.window.last, segments: [] },
+      trees: [],
+      pastTrees: NO_PAST_TREES,
+      members: 0,
+      proposals: 0,
+      treeBytes: 0,
+    },
     effects: [
       ...logged.effects,
       { type: "purge" },
@@ -114,15 +122,16 @@ function close(context: GroupContext, event: Extract<Event, { type: "delete" }>)
 }
 
 function treesTimer(context: GroupContext, facts: TurnFacts): Effect | undefined {
-  // What the group needs as it stands never expires, so it must not ring either.
-  const past =
-    context.tracking === "full"
-      ? context.trees.slice(0, -1)
-      : context.trees.filter((tree) => tree.epoch !== context.epoch);
-  const until = past.map((tree) => tree.keepUntil ?? Infinity);
-  const soonest = Math.min(...until, Infinity);
-  if (soonest === Infinity) return undefined;
+  const soonest = context.tracking === "full" ? soonestSnapshot(context) : (context.pastTrees?.endsAt ?? 0);
+  if (soonest === 0) return undefined;
   return { type: "setTimer", name: TREES_TIMER, at: Math.max(soonest, facts.now) + TREES_SLACK_MS };
+}
+
+/** What the group needs as it stands never expires, so it must not ring either. */
+function soonestSnapshot({ trees }: GroupContext): number {
+  const until = trees.slice(0, -1).map((tree) => tree.keepUntil ?? Infinity);
+  const soonest = Math.min(...until, Infinity);
+  return soonest === Infinity ? 0 : soonest;
 }
 
 const { createMachine } = setup({

@@ -5,6 +5,7 @@ import type { Tracking } from "../protocol/schemas/group.ts";
 import type { Effect } from "./effects.ts";
 import type { GovernedBy } from "./group-settings.ts";
 import type { KeptTree, NewSnapshot, NewTree } from "./group-trees.ts";
+import type { PastTrees } from "./past-trees.ts";
 import type { Roster } from "./roster.ts";
 import type { StreamWindow } from "./stream-window.ts";
 
@@ -30,8 +31,10 @@ export interface GroupContext {
   readonly everyMemberKnown?: boolean;
   readonly settings: GroupSettings;
   readonly window: StreamWindow;
-  /** Trees kept, oldest first; the last is the current epoch's if its epoch says so. */
+  /** `full`: snapshots, oldest first. `ordering`: the present epoch's tree; older machines kept past ones before it. */
   readonly trees: readonly KeptTree[];
+  /** `ordering`: trees of epochs that are over. Not in what older machines stored. */
+  readonly pastTrees?: PastTrees;
   readonly proposals: number;
   /** Bytes of the encoded tree of the present epoch; 0 where it is not known. */
   readonly treeBytes: number;

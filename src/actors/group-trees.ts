@@ -1,12 +1,12 @@
-// Which ratchet trees a group keeps: the current one, and for as long as Welcomes may be unread those of
-// earlier epochs. Kept in slices, so that reading a piece never reads the whole. Pure.
+// How a group keeps ratchet trees: in slices, so that reading a piece never reads the whole. And which snapshots it keeps
+// in `full` tracking (past-trees.ts for `ordering`). Pure.
 import { encode } from "../protocol/codec.ts";
 import type { Effect } from "./effects.ts";
 
 /** Bytes of one stored slice of a tree. */
 export const TREE_SLICE_BYTES = 262_144;
-/** Trees of earlier epochs that are kept at most; the oldest goes first. */
-const TREES_MAX = 16;
+/** Snapshots kept at most. */
+const SNAPSHOTS_MAX = 16;
 
 export interface KeptTree {
   readonly epoch: string;
@@ -41,24 +41,6 @@ export function treeSlicePart(epoch: string, slice: number): string {
   return `tree/${epoch.padStart(20, "0")}/${String(slice).padStart(6, "0")}`;
 }
 
-/** The trees kept once `epoch` has begun, and the writes that make it so. */
-export function treeEffects(
-  kept: readonly KeptTree[],
-  epoch: string,
-  tree: NewTree | undefined,
-  welcomed: boolean,
-  keepUntil: number,
-): { readonly trees: readonly KeptTree[]; readonly effects: readonly Effect[] } {
-  const earlier = kept.filter((old) => old.keepUntil !== undefined);
-  const trees = tree === undefined ? earlier : [...earlier, keptTree(epoch, tree, welcomed, keepUntil)];
-  const staying = new Set(trees.slice(-TREES_MAX));
-  const effects = kept.filter((old) => !staying.has(old)).flatMap(dropTree);
-  if (tree !== undefined) {
-    effects.push(...slicesOf(epoch, tree.encoded));
-  }
-  return { trees: [...staying], effects };
-}
-
 /**
  * `full` tracking: the log is the journal, so a tree is stored now and then only. The newest stays, and
  * for as long as Welcomes may be unread those before it from which their epochs can be replayed.
@@ -73,7 +55,7 @@ export function snapshotEffects(
   const { bytes, treeHash } = tree;
   const waited = kept.filter(({ keepUntil = 0 }) => keepUntil > now);
   const trees = [...waited, { epoch, bytes, treeHash, offset }];
-  while (trees.length > TREES_MAX) thin(trees);
+  while (trees.length > SNAPSHOTS_MAX) thin(trees);
   const staying = new Set(trees.map((tree) => tree.epoch));
   const effects = kept.filter((old) => !staying.has(old.epoch)).flatMap(dropSnapshot);
   effects.push(...slicesOf(epoch, tree.encoded));
@@ -113,23 +95,7 @@ export function expireSnapshots(
   return { trees: kept.filter((tree) => !over(tree)), effects: kept.filter(over).flatMap(dropSnapshot) };
 }
 
-/** Trees whose Welcomes have had their time go. */
-export function expireTrees(
-  kept: readonly KeptTree[],
-  currentEpoch: string,
-  now: number,
-): { readonly trees: readonly KeptTree[]; readonly effects: readonly Effect[] } {
-  const over = (tree: KeptTree): boolean =>
-    tree.epoch !== currentEpoch && tree.keepUntil !== undefined && tree.keepUntil <= now;
-  return { trees: kept.filter((tree) => !over(tree)), effects: kept.filter(over).flatMap(dropTree) };
-}
-
-function keptTree(epoch: string, tree: NewTree, welcomed: boolean, keepUntil: number): KeptTree {
-  const { bytes, treeHash } = tree;
-  return { epoch, bytes, treeHash, offset: 0, ...(welcomed ? { keepUntil } : {}) };
-}
-
-function slicesOf(epoch: string, encoded: Uint8Array): Effect[] {
+export function slicesOf(epoch: string, encoded: Uint8Array): Effect[] {
   return Array.from({ length: Math.ceil(encoded.length / TREE_SLICE_BYTES) }, (_, slice) => ({
     type: "putPart",
     name: treeSlicePart(epoch, slice),
@@ -141,7 +107,7 @@ function dropSnapshot(tree: KeptTree): Effect[] {
   return [...dropTree(tree), { type: "deletePart", name: snapshotPart(tree.epoch) }];
 }
 
-function dropTree({ epoch, bytes }: KeptTree): Effect[] {
+export function dropTree({ epoch, bytes }: Pick<KeptTree, "epoch" | "bytes">): Effect[] {
   const slices = Math.ceil(bytes / TREE_SLICE_BYTES);
   return Array.from({ length: slices }, (_, slice) => ({ type: "deletePart", name: treeSlicePart(epoch, slice) }));
 }

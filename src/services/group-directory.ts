@@ -2,6 +2,7 @@
 import type { ActorAddress } from "../actors/actor-port.ts";
 import type { GroupContext, JudgedEpoch } from "../actors/group-state.ts";
 import { TREE_SLICE_BYTES, treeSlicePart, type KeptTree } from "../actors/group-trees.ts";
+import { pastTree, pastTreePrefix } from "../actors/past-trees.ts";
 import type { HandleContext } from "../actors/handle-machine.ts";
 import type { IdentityContext } from "../actors/identity-machine.ts";
 import { readRatchetTreeWork } from "../mls/ratchet-tree.ts";
@@ -107,6 +108,16 @@ export class GroupDirectory {
     if (String(epoch) === context.epoch && context.begun !== undefined) return context.begun;
     const { shard, actor } = placeOf(this.#ports.store, { applicationId, kind: "group", id: context.id });
     return this.#beginnings.offsetAfter(shard, actor, epoch);
+  }
+
+  /** `ordering`: the tree of an epoch, the present one or an earlier; undefined: it is not kept. */
+  async keptTree(applicationId: string, context: GroupContext, epoch: bigint): Promise<KeptTree | undefined> {
+    const kept = context.trees.find((tree) => tree.epoch === String(epoch));
+    if (kept !== undefined || epoch >= BigInt(context.epoch)) return kept;
+    const { shard, actor } = this.place(applicationId, context);
+    const query = { prefix: pastTreePrefix(String(epoch)), limit: 1 };
+    const [part] = await this.#ports.store.listParts(shard, actor, query);
+    return part === undefined ? undefined : pastTree(part.name, part.bytes);
   }
 
   /** The encoded tree's bytes [from, from + bytesMax). */

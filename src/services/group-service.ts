@@ -115,7 +115,7 @@ export class GroupService {
       const total = encodedTreeSize(group.tree);
       return { ratchetTree: encodeTreeSlice(group.tree, from, share), total, epoch, treeHash };
     }
-    const kept = context.trees.find((tree) => tree.epoch === String(epoch));
+    const kept = await this.#groups.keptTree(request.applicationId, context, epoch);
     if (kept === undefined) return undefined;
     const ratchetTree = await this.#groups.treeSlice(request.applicationId, groupId, kept, from, share);
     if (ratchetTree === undefined) return undefined;

@@ -106,6 +106,25 @@ describe("reading a group", () => {
     }
   });
 
+  test("ordering: the tree of a Welcome that is unread is served, however many commits welcomed others since", async () => {
+    const member = await Member.create(app.client, await device());
+    const { groupId } = member;
+    const bob = await device();
+    await member.add([bob]);
+    const treeThen = member.group.ratchetTree();
+    // One comes and one goes, so that the group stays small.
+    for (let n = 0; n < 20; n += 1) {
+      await member.add([await device()]);
+      await member.commit({ remove: [2] });
+    }
+    const { ratchetTree, total, treeHash } = await app.client.group.tree({ groupId, epoch: 1n });
+    expect({ hex: hexOf(ratchetTree), total }).toEqual({ hex: hexOf(treeThen), total: treeThen.length });
+    const joined = await Member.join(app.client, bob);
+    expect(hexOf(joined.group.treeHash)).toBe(hexOf(treeHash));
+    // Nobody was welcomed into epoch 3.
+    expect((await refusal(app.client.group.tree({ groupId, epoch: 3n }))).reason).toBe("EPOCH_PRUNED");
+  });
+
   test("members come in pages, each once, with handles; list names a client's groups", async () => {
     const founder = await Member.create(app.client, await device());
     const others = await Promise.all(Array.from({ length: 4 }, () => device()));

@@ -91,7 +91,8 @@ export const groupMethods = {
     scope: "group",
     mutates: false,
     reasons: ["GROUP_NOT_FOUND", "EPOCH_PRUNED", "STATE_MOVED"],
-    summary: "A slice of the encoded ratchet tree; `total` is its whole size in bytes.",
+    summary:
+      "A slice of the encoded ratchet tree; `total` is its whole size in bytes. An earlier epoch's is there for at least `inboxRetention` after a Welcome into it; with `ordering`, if it came with the commit and is among the group's newest 10,000 such trees and the newest 256 MiB of them.",
   }),
   "group.members": method(group.groupMembers, {
     scope: "group",
