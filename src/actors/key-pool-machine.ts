@@ -24,7 +24,7 @@ export interface KeyPoolContext {
   readonly id: string;
   /** Packages of the identity with this version only. */
   readonly identityVersion: number;
-  /** Rises with every change: a publish is judged against one of them. */
+  /** Rises with whatever lets keys come or go: a publish is judged against one of them. A claim does neither. */
   readonly generation: number;
   /** When the soonest package stops being usable; 0: no timer is set. */
   readonly expiryAt: number;
@@ -163,7 +163,7 @@ const { createMachine } = setup({
     claim: enqueueActions(({ context, event, enqueue }) => {
       if (event.type !== "claim") return;
       for (const effect of claimEffects(context, event, choose(context, event))) enqueue.emit(effect);
-      enqueue.assign({ generation: context.generation + 1, low: lowTerms(event) });
+      enqueue.assign({ low: lowTerms(event) });
     }),
     refuseClaim: emit(({ context, event }): Effect => {
       const choice = event.type === "claim" ? choose(context, event) : undefined;

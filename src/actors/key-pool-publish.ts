@@ -23,6 +23,8 @@ export interface OfferedPackage extends Omit<QueuedPackage, "name" | "labelHex">
   readonly bytes: Uint8Array;
   readonly used: boolean;
   readonly keysKnown: boolean;
+  /** They were known as this very package's: it stood, or had gone out. Not in what older nodes send. */
+  readonly cameBefore?: boolean;
 }
 
 export interface PublishCommand {
@@ -121,7 +123,7 @@ class Publishing {
     const { refHex, ciphersuite, keyHashes, index } = offered;
     const standing = this.#byRef.get(refHex);
     // Only as the last resort that it still is may a package that went out be sent again.
-    if (offered.used && (standing === undefined || index !== -1)) {
+    if (this.#wentOut(offered, standing) && (standing === undefined || index !== -1)) {
       return this.#reject(index, "USED", "this package was handed out before");
     }
     if (standing !== undefined) {
@@ -182,11 +184,12 @@ class Publishing {
     this.#come.push(name);
     this.#queueOf(name).add(name);
     this.#byRef.set(offered.refHex, name);
-    this.#accepted.push(Buffer.from(offered.refHex, "hex"));
+    const ref = Buffer.from(offered.refHex, "hex");
+    this.#accepted.push(ref);
     this.#effects.push({ type: "putPart", name, bytes: offered.bytes });
     for (const hash of offered.keyHashes) {
       this.#newKeys.add(hash);
-      this.#effects.push({ type: "putMark", name: keyMark(hash), expiresAt: offered.notAfter });
+      this.#effects.push({ type: "putMark", name: keyMark(hash), bytes: ref, expiresAt: offered.notAfter });
     }
   }
 
@@ -199,6 +202,13 @@ class Publishing {
     this.#effects.push(...dropEffects(this.#event.directory, [name]));
     if (this.#event.directory.has(handedOutPart(refHex))) return;
     for (const hash of keyHashes) this.#freedKeys.add(hash);
+  }
+
+  /** Before the marks were read or since: a claim makes no new generation, or a pool in use could not be filled. */
+  #wentOut({ refHex, keyHashes, used, cameBefore = false }: OfferedPackage, standing: string | undefined): boolean {
+    if (used) return true;
+    if (standing !== undefined) return this.#event.directory.has(handedOutPart(refHex));
+    return cameBefore && !this.#freed(keyHashes);
   }
 
   /** Keys whose package this very publish threw out are new again. */

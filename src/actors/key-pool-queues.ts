@@ -85,7 +85,7 @@ export function usedMark(refHex: string): string {
   return `used/${refHex}`;
 }
 
-/** Mark of a key that a package of this pool brought. */
+/** Mark of a key that a package of this pool brought; it holds the package's ref, but where an older node wrote it. */
 export function keyMark(keyHash: string): string {
   return `pk/${keyHash}`;
 }

@@ -1,11 +1,10 @@
 // The key pool service (PROTOCOL §4, M1): judges packages off the turn, finds the clients that a claim
 // means, and lets each client's pool decide. A claim is one command a client, each with its own outcome.
 import { createHash } from "node:crypto";
-import type { Outcome } from "../actors/actor-port.ts";
 import type { IdentityContext } from "../actors/identity-machine.ts";
 import type { LowTerms } from "../actors/key-pool-low.ts";
 import type { KeyPoolContext } from "../actors/key-pool-machine.ts";
-import type { OfferedPackage, Rejection } from "../actors/key-pool-publish.ts";
+import type { OfferedPackage, PublishCommand, Rejection } from "../actors/key-pool-publish.ts";
 import { keyMark, labelFromHex, labelToHex, parsePackageName, usedMark } from "../actors/key-pool-queues.ts";
 import { checkKeyPackage } from "../mls/key-package-check.ts";
 import type { KeyPackageFacts } from "../mls/key-package.ts";
@@ -31,6 +30,8 @@ import type { TagDirectory } from "./tag-directory.ts";
 type ClaimFailure = keyof typeof claimFailures;
 
 interface Judged {
+  /** Base64: the identity's. */
+  readonly credential: string;
   readonly valid: readonly { readonly index: number; readonly facts: KeyPackageFacts; readonly bytes: Uint8Array }[];
   readonly rejected: readonly { readonly index: number; readonly reason: Rejection; readonly message: string }[];
 }
@@ -54,8 +55,19 @@ export class KeyPoolService {
   }
 
   async publish(request: ApplicationRequest, params: Params<"keyPool.publish">): Promise<Answer> {
+    const pool = this.#pool(request, params.clientId);
+    let judged: Judged | undefined;
     for (let attempt = 1; ; attempt += 1) {
-      const outcome = await this.#publishOnce(request, params);
+      const [identity] = await this.#identities(request, [params.clientId]);
+      if (identity?.identity === undefined) {
+        const outcome = await refusedUnlessRemembered(this.#ports, request, pool, "CLIENT_NOT_FOUND");
+        return outcome.kind === "refused" ? outcome : done(outcome.value as object);
+      }
+      const { credential } = identity.identity;
+      // Signatures are verified of packages with this credential alone, so none is verified twice.
+      if (judged?.credential !== credential) judged = await this.#judge(request, params, credential);
+      const command = await this.#publishCommand(request, params, identity, judged);
+      const outcome = await ask(this.#ports, request, pool, command, true);
       if (outcome.kind === "applied") return done(outcome.value as object);
       if (outcome.refusal.reason !== "STATE_MOVED" || attempt === ATTEMPTS) return outcome;
     }
@@ -107,8 +119,7 @@ export class KeyPoolService {
   async remove(request: ApplicationRequest, params: Params<"keyPool.remove">): Promise<Answer> {
     const [record] = await this.#identities(request, [params.clientId]);
     const pool = this.#pool(request, params.clientId);
-    const refs =
-      params.all === true ? "all" : (params.keyPackageRefs ?? []).map((ref) => Buffer.from(ref).toString("hex"));
+    const refs = params.all === true ? "all" : (params.keyPackageRefs ?? []).map(hexOf);
     const outcome =
       record === undefined
         ? await refusedUnlessRemembered(this.#ports, request, pool, "CLIENT_NOT_FOUND")
@@ -116,43 +127,36 @@ export class KeyPoolService {
     return outcome.kind === "refused" ? outcome : done(outcome.value as object);
   }
 
-  async #publishOnce(request: ApplicationRequest, params: Params<"keyPool.publish">): Promise<Outcome> {
-    const { clientId, label, reset } = params;
-    const [identity] = await this.#identities(request, [clientId]);
-    const pool = this.#pool(request, clientId);
-    if (identity?.identity === undefined) {
-      return refusedUnlessRemembered(this.#ports, request, pool, "CLIENT_NOT_FOUND");
-    }
-    const judged = await this.#judge(request, params, Buffer.from(identity.identity.credential, "base64"));
-    // The head first: whatever changes the marks after it changes its generation too.
-    const head = await readRecord<KeyPoolContext>(this.#ports.store, pool);
-    const command = {
+  async #publishCommand(
+    request: ApplicationRequest,
+    { clientId, label, reset }: Params<"keyPool.publish">,
+    { identity, identityVersion }: IdentityContext,
+    judged: Judged,
+  ): Promise<PublishCommand & Record<string, unknown>> {
+    // The head first: whatever lets keys come or go after it changes its generation too.
+    const head = await readRecord<KeyPoolContext>(this.#ports.store, this.#pool(request, clientId));
+    return {
       type: "publish",
       generation: head?.context.generation ?? 0,
-      identityVersion: identity.identityVersion,
+      identityVersion,
       labelHex: labelToHex(label),
-      offered: await this.#withMarks(request, clientId, judged, identity.identity.notAfter),
+      offered: await this.#withMarks(request, clientId, judged, identity?.notAfter),
       rejected: judged.rejected,
       reset,
       queueMax: request.settings.keyPoolMax,
       ...lowTerms(request),
     };
-    return ask(this.#ports, request, pool, command, true);
   }
 
   /** M1 but for novelty, each package by itself; signatures are verified on other threads. */
-  async #judge(
-    request: ApplicationRequest,
-    params: Params<"keyPool.publish">,
-    currentCredential: Uint8Array,
-  ): Promise<Judged> {
+  async #judge(request: ApplicationRequest, params: Params<"keyPool.publish">, credential: string): Promise<Judged> {
     const { settings } = request;
     const provider = this.#ports.identityProviders.of(settings);
     const terms = {
       nowMs: this.#ports.clock.now(),
       ciphersuites: settings.ciphersuites,
       lifetimeMaxMs: settings.keyPackageLifetimeMaxMs,
-      currentCredential,
+      currentCredential: Buffer.from(credential, "base64"),
       provider,
     };
     const given = params.keyPackages.map((bytes, index) => ({ bytes, index }));
@@ -167,7 +171,7 @@ export class KeyPoolService {
       if (verdict.kind === "valid") valid.push({ index, facts: verdict.facts, bytes });
       else rejected.push({ index, reason: verdict.reason, message: verdict.message });
     });
-    return { valid, rejected };
+    return { credential, valid, rejected };
   }
 
   /** @param identityNotAfter a package is of no use once its credential has expired */
@@ -182,18 +186,24 @@ export class KeyPoolService {
       bytes,
       ciphersuite: facts.ciphersuite,
       notAfter: Math.min(facts.lifetime.notAfterMs, identityNotAfter),
-      refHex: Buffer.from(facts.ref).toString("hex"),
+      refHex: hexOf(facts.ref),
       keyHashes: [facts.initKey, facts.encryptionKey].map(keyHash),
     }));
     const names = described.flatMap(({ refHex, keyHashes }) => [usedMark(refHex), ...keyHashes.map(keyMark)]);
     const { shard, actor } = placeOf(this.#ports.store, this.#pool(request, clientId));
     const marks = names.length === 0 ? [] : await this.#ports.store.readMarks(shard, actor, names);
-    const present = new Set(names.filter((_, n) => marks[n] !== undefined));
-    return described.map((offered) => ({
-      ...offered,
-      used: present.has(usedMark(offered.refHex)),
-      keysKnown: offered.keyHashes.some((hash) => present.has(keyMark(hash))),
-    }));
+    const present = new Map(
+      names.flatMap((name, n) => (marks[n] === undefined ? [] : [[name, hexOf(marks[n].bytes)]])),
+    );
+    return described.map((offered) => {
+      const cameWith = offered.keyHashes.map((hash) => present.get(keyMark(hash)));
+      return {
+        ...offered,
+        used: present.has(usedMark(offered.refHex)),
+        keysKnown: cameWith.some((refHex) => refHex !== undefined),
+        cameBefore: cameWith.includes(offered.refHex),
+      };
+    });
   }
 
   /** Every client once, in the order named; or a refusal. */
@@ -262,6 +272,10 @@ export class KeyPoolService {
 
 function keyHash(publicKey: Uint8Array): string {
   return createHash("sha256").update(publicKey).digest("hex").slice(0, KEY_HASH_HEX);
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
 }
 
 /** What a pool's refusal is called in `failed`. */

@@ -108,6 +108,37 @@ describe("what a claim takes", () => {
   });
 });
 
+test("[G2] a pool that is claimed from all the time is filled all the same, and each package goes out once", async () => {
+  const busy = await world.application({ claimsPerHour: 1_000_000 });
+  const pool = busy.client.keyPool;
+  const { mls, clientId } = await createDevice(busy.client, "busy");
+  const [lastResort] = (await keyPackages(mls, 1)) as [Uint8Array];
+  await pool.publish({ clientId, keyPackages: [], lastResort });
+  const batches = await Promise.all(Array.from({ length: 12 }, () => keyPackages(mls, 10)));
+  const went: string[] = [];
+  let isFilled = false;
+  const claimUntilDrained = async (): Promise<void> => {
+    for (let isDrained = false; !isDrained;) {
+      const wasFilled = isFilled;
+      const { claimed } = await pool.claim({ targets: [{ clientId }] });
+      const once = claimed.filter((one) => !one.lastResort);
+      went.push(...once.map(({ keyPackage }) => hexOf(keyPackage)));
+      isDrained = wasFilled && once.length === 0;
+    }
+  };
+  const claiming = Array.from({ length: 16 }, claimUntilDrained);
+  // Past the client's own retries: each publish must be done at once.
+  const wire = await world.wire(busy.token);
+  const errors = [];
+  for (const batch of batches) {
+    errors.push((await wire.call("keyPool.publish", { clientId, keyPackages: batch })).error ?? undefined);
+  }
+  isFilled = true;
+  await Promise.all(claiming);
+  expect(errors.filter((error) => error !== undefined)).toEqual([]);
+  expect(went.sort()).toEqual(batches.flat().map(hexOf).sort());
+});
+
 describe("targets", () => {
   test("a filter stands for every client it finds, each client once, less those excluded", async () => {
     const devices = await Promise.all([0, 1, 2, 3].map(() => device(2, { tags: ["account:a"] })));

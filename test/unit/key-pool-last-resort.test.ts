@@ -40,9 +40,9 @@ it("[G2] a last resort is marked as used when it first goes out, and not again",
 });
 
 it.each([
-  ["displaced", publish([next], { generation: 2 })],
+  ["displaced", publish([next], { generation: 1 })],
   ["removed", remove("all")],
-  ["reset away", publish([], { generation: 2, reset: true })],
+  ["reset away", publish([], { generation: 1, reset: true })],
   ["of an older identity", { type: "changeIdentity", identityVersion: 2 }],
 ])("[M1] the keys of a last resort that went out and was then %s stay known", (_, command) => {
   const bench = poolWithLast(1);
@@ -50,27 +50,42 @@ it.each([
   expect(marks(bench, "deleteMark")).toEqual([]);
   expect(bench.directory.has(handedOutPart(last.refHex))).toBe(false);
   const neverOut = poolWithLast(0);
-  neverOut.send("generation" in command ? { ...command, generation: 1 } : command);
+  neverOut.send(command);
   expect(marks(neverOut, "deleteMark")).toEqual(keyMarks);
 });
 
 it("[M1] a reset does not free the keys of a last resort that went out", () => {
   const bench = poolWithLast(1);
   const sameKeys = { ...offered(2, later), keyHashes: last.keyHashes, keysKnown: true };
-  bench.send(publish([sameKeys], { generation: 2, reset: true }));
+  bench.send(publish([sameKeys], { generation: 1, reset: true }));
   expect(rejections(bench)).toEqual(["INIT_KEY"]);
 });
 
 it("[G2] one that went out is USED as one-time, and accepted again as the last resort that it still is", () => {
   const again = { ...last, used: true, keysKnown: true };
   const once = poolWithLast(1);
-  once.send(publish([{ ...again, index: 0 }], { generation: 2 }));
+  once.send(publish([{ ...again, index: 0 }], { generation: 1 }));
   expect(rejections(once)).toEqual(["USED"]);
   const still = poolWithLast(1);
-  still.send(publish([again], { generation: 2 }));
+  still.send(publish([again], { generation: 1 }));
   expect(rejections(still)).toEqual([]);
   const displaced = poolWithLast(1);
-  displaced.send(publish([next], { generation: 2 }));
-  displaced.send(publish([again], { generation: 3 }));
+  displaced.send(publish([next], { generation: 1 }));
+  displaced.send(publish([again], { generation: 2 }));
   expect(rejections(displaced)).toEqual(["USED"]);
+});
+
+it("[G2] one that went out since its marks were read is USED as one-time too, whether it stands or a reset threw it out", () => {
+  const unmarked = { ...last, keysKnown: true, cameBefore: true };
+  for (const reset of [false, true]) {
+    const once = poolWithLast(1);
+    once.send(publish([{ ...unmarked, index: 0 }], { generation: 1, reset }));
+    expect(rejections(once)).toEqual(["USED"]);
+    const neverOut = poolWithLast(0);
+    neverOut.send(publish([{ ...unmarked, index: 0 }], { generation: 1, reset }));
+    expect(rejections(neverOut)).toEqual([]);
+  }
+  const still = poolWithLast(1);
+  still.send(publish([unmarked], { generation: 1 }));
+  expect(rejections(still)).toEqual([]);
 });

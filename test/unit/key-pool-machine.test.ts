@@ -16,16 +16,16 @@ const first = offered(1, later);
 const second = offered(2, later + 1);
 const last = offered(9, later, { index: -1 });
 const nameOf = (kind: "once" | "last", one: OfferedPackage, labelHex = "") => packageName(kind, { ...one, labelHex });
+const refOf = (one: OfferedPackage) => Buffer.from(one.refHex, "hex");
 
 const stored = (kind: "once" | "last", one: OfferedPackage) => [
   { type: "putPart", name: nameOf(kind, one), bytes: one.bytes },
-  ...one.keyHashes.map((hash) => ({ type: "putMark", name: keyMark(hash), expiresAt: one.notAfter })),
+  ...one.keyHashes.map((key) => ({ type: "putMark", name: keyMark(key), bytes: refOf(one), expiresAt: one.notAfter })),
 ];
 const dropped = (kind: "once" | "last", one: OfferedPackage) => [
   { type: "deletePart", name: nameOf(kind, one) },
   ...one.keyHashes.map((hash) => ({ type: "deleteMark", name: keyMark(hash) })),
 ];
-const refOf = (one: OfferedPackage) => Buffer.from(one.refHex, "hex");
 const available = (count: number) => (count === 0 ? [] : [{ ciphersuite: 1, label: "", available: count }]);
 const accepted = (packages: readonly OfferedPackage[], count: number, rejected: object[] = []) => ({
   type: "reply",
@@ -124,7 +124,7 @@ describeMachine<State, KeyPoolCommand["type"]>({
       in: "open",
       when: "reset with a package that was there",
       first: [publish([first])],
-      send: publish([{ ...first, keysKnown: true }], { generation: 1, reset: true }),
+      send: publish([{ ...first, keysKnown: true, cameBefore: true }], { generation: 1, reset: true }),
       emits: [...dropped("once", first), ...stored("once", first), accepted([first], 1)],
     },
     {
@@ -167,7 +167,7 @@ describeMachine<State, KeyPoolCommand["type"]>({
         { type: "putPart", name: `rate/requester/${String(NOW)}/1` },
         { type: "putMark", name: usedMark(first.refHex), expiresAt: first.notAfter },
       ],
-      context: { generation: 2 },
+      context: { generation: 1 },
     },
     {
       in: "open",

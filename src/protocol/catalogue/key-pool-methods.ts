@@ -6,7 +6,7 @@ export const keyPoolMethods = {
   "keyPool.publish": method(keyPool.keyPoolPublish, {
     scope: "keyPool",
     mutates: true,
-    reasons: ["CLIENT_NOT_FOUND"],
+    reasons: ["CLIENT_NOT_FOUND", "STATE_MOVED"],
     summary:
       "Publishes KeyPackages, each judged by itself (index -1 is the last resort). `reset` empties the label's queues in the same atomic step. A package sent again while unclaimed is in `accepted` and changes nothing. `available` does not count the last resort.",
   }),
