@@ -5,6 +5,9 @@ import { MalformedMsgpack, defaultDecodeLimits, scanValues, type DecodeLimits } 
 
 export { MalformedMsgpack, type DecodeLimits } from "./msgpack-scan.ts";
 
+const INT64_MIN = -(2n ** 63n);
+const UINT64_MAX = 2n ** 64n - 1n;
+
 const packer = new Packr({ useRecords: false, variableMapSize: true });
 
 /**
@@ -70,9 +73,9 @@ function plain(value: unknown): unknown {
 /** msgpackr packs numbers beyond 32 bits as floats and bigints in eight bytes: neither is wanted. */
 function integer(value: number | bigint): number | bigint {
   if (value >= -0x80000000 && value <= 0xffffffff) return Number(value);
-  const whole = BigInt(value);
-  if (whole < -(2n ** 63n) || whole >= 2n ** 64n) throw new TypeError("an integer is beyond 64 bits");
-  return whole;
+  if (typeof value === "number") return BigInt(value);
+  if (value < INT64_MIN || value > UINT64_MAX) throw new TypeError("an integer is beyond 64 bits");
+  return value;
 }
 
 /** The value itself where nothing in it has to be written differently: most have nothing. */
@@ -99,6 +102,11 @@ function plainObject(value: object): unknown {
 }
 
 function plainArray(values: readonly unknown[]): readonly unknown[] {
-  const written = values.map(plain);
-  return written.every((value, n) => value === values[n]) ? values : written;
+  let copy: unknown[] | undefined;
+  for (let n = 0; n < values.length; n += 1) {
+    const written = plain(values[n]);
+    if (copy === undefined && written !== values[n]) copy = values.slice(0, n);
+    copy?.push(written);
+  }
+  return copy ?? values;
 }
