@@ -61,8 +61,8 @@ type Event = WithFacts<ApplicationCommand>;
 
 /** Keys of one application; those that have ended are remembered while there is room. */
 export const KEYS_MAX = 1000;
-/** Every request that was under way when the application was deleted has ended by then. */
-const PURGE_AFTER_MS = 35_000;
+/** Every request that was under way when the application was deleted has ended by then: `ttlMsMax` may be 600 s. */
+const PURGE_AFTER_MS = 605_000;
 const PURGE_TIMER = "purge";
 
 export function senderPart(ciphersuite: number | ""): string {

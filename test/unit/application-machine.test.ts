@@ -110,7 +110,7 @@ describeMachine<State, ApplicationCommand["type"]>({
       in: "active",
       send: remove,
       to: "deleted",
-      emits: [{ type: "purge" }, { type: "setTimer", name: "purge", at: NOW + 35_000 }],
+      emits: [{ type: "purge" }, { type: "setTimer", name: "purge", at: NOW + 605_000 }],
       context: { id: "a1", name: "" },
     },
     { in: "active", send: timer() },
