@@ -156,7 +156,13 @@ export const LIMIT_SETTINGS = {
     1,
     "Threads that judge whole trees (`group.create`, trees of groups in `ordering` tracking), one tree at a time each; they start when they are needed.",
   ),
-  treesWaitingMax: wholeNumber("trees", 1, 4096, 16, "Whole trees that wait for such a thread."),
+  treesWaitingMax: wholeNumber(
+    "trees",
+    1,
+    4096,
+    16,
+    "Whole trees that wait for such a thread; applications take turns, and whoever has the most waiting gives way.",
+  ),
   treeWorkerMebibytes: wholeNumber(
     "MiB",
     64,

@@ -82,7 +82,7 @@ export class GroupInfoChecks {
     task: WholeTreeTask,
     treeBytes: number,
   ): Promise<WholeTree | WholeTreeRefusal | Refused> {
-    if (treeBytes > SMALL_TREE_BYTES) return this.#workers.judge(task, request.deadline);
+    if (treeBytes > SMALL_TREE_BYTES) return this.#workers.judge(request.applicationId, task, request.deadline);
     return judgeWholeTree(task, { provider: this.#ports.identityProviders.of(request.settings), pause });
   }
 

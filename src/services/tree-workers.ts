@@ -1,11 +1,12 @@
 // A few worker threads that judge whole trees, so that the event loop does nothing that costs O(members) (PROTOCOL M9).
-// A thread takes one tree at a time; what waits is bounded. A thread that ends takes its tree with it and nothing else:
-// that request may be tried again, the next one gets a new thread.
+// A thread takes one tree at a time; what waits is bounded, and the applications take turns. A thread that ends takes its
+// tree with it and nothing else: that request may be tried again, the next one gets a new thread.
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { Refused } from "../actors/actor-port.ts";
 import type { WholeTree, WholeTreeRefusal, WholeTreeTask } from "../mls/whole-tree.ts";
+import { FairQueue } from "./fair-queue.ts";
 import { refused } from "./service-ports.ts";
 
 export interface TreeWorkerLimits {
@@ -36,7 +37,7 @@ export class TreeWorkers {
   readonly #entry: URL;
   readonly #idle: Worker[] = [];
   readonly #busy = new Map<Worker, Job>();
-  readonly #waiting: Job[] = [];
+  readonly #waiting: FairQueue<Job>;
   #closed = false;
 
   /** @param lost told of a thread that ended by itself */
@@ -44,31 +45,30 @@ export class TreeWorkers {
     this.#limits = limits;
     this.#lost = lost;
     this.#entry = entry;
+    this.#waiting = new FairQueue(limits.treesWaitingMax);
   }
 
   /** Never rejects. Refusals of the service kind have a `refusal` and may be tried again. */
-  judge(task: WholeTreeTask, deadline: number): Promise<Verdict | Refused> {
+  judge(applicationId: string, task: WholeTreeTask, deadline: number): Promise<Verdict | Refused> {
     if (this.#closed) return Promise.resolve(refused("DRAINING"));
-    if (this.#waiting.length >= this.#limits.treesWaitingMax) {
-      return Promise.resolve(refused("TREES_WAITING", { retryAfterMs: RETRY_AFTER_MS }));
-    }
     return new Promise((answer) => {
-      this.#waiting.push({ task, deadline, answer });
+      const gone = this.#waiting.add(applicationId, { task, deadline, answer });
+      gone?.answer(refused("TREES_WAITING", { retryAfterMs: RETRY_AFTER_MS }));
       this.#run();
     });
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const { answer } of this.#waiting.splice(0)) answer(refused("DRAINING"));
+    for (let job = this.#waiting.take(); job !== undefined; job = this.#waiting.take()) job.answer(refused("DRAINING"));
     await Promise.all([...this.#idle, ...this.#busy.keys()].map((worker) => worker.terminate()));
   }
 
   #run(): void {
-    while (this.#waiting.length > 0) {
+    while (this.#waiting.size > 0) {
       const worker = this.#idle.pop() ?? this.#start();
       if (worker === undefined) return;
-      const job = this.#waiting.shift() as Job;
+      const job = this.#waiting.take() as Job;
       if (performance.now() >= job.deadline) {
         this.#idle.push(worker);
         job.answer(refused("DEADLINE_EXCEEDED"));
