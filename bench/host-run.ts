@@ -8,11 +8,13 @@ import { GroupServiceWorld } from "../test/support/group-service-world.ts";
 import { opaqueMessage } from "../test/support/opaque-messages.ts";
 import { SyntheticGroup } from "../test/support/synthetic-group.ts";
 import { medians } from "./medians.ts";
+import { cpuMicrosOf } from "./process-figures.ts";
 
 export interface HostFigures {
   readonly messagesPerSecond: number;
-  /** Of this process, for one message. */
+  /** Of this process, and of redis-server, for one message. */
   readonly micros: number;
+  readonly redisMicros: number;
   /** Answers that waited for one batch, and operations in it. */
   readonly answersABatch: number;
   readonly operationsABatch: number;
@@ -29,11 +31,18 @@ export interface HostFigures {
 type OfHost = Omit<HostFigures, "floorPerSecond" | "floorMicros" | "gatheredPerSecond" | "gatheredMicros">;
 
 interface Rate {
+  readonly messages: number;
   readonly perSecond: number;
   readonly micros: number;
 }
 
-const SHARDS = 256;
+export interface HostRunOptions {
+  readonly redis: { readonly url: string; readonly pid: number };
+  readonly inFlight: number;
+  readonly shards: number;
+  readonly roundMs: number;
+}
+
 const ROUNDS = 5;
 const FOUNDED_AT_ONCE = 64;
 /** About what a small message leaves: its log entry, the group's head, its remembered result. */
@@ -43,18 +52,20 @@ const RESULT_BYTES = 100;
 const RESULT_TTL_MS = 600_000;
 
 /** Of each figure the median of the rounds; the first round compiles the code and does not count. */
-export async function runHost(url: string, inFlight: number, roundMs: number): Promise<HostFigures> {
-  const open = (prefix: string): Promise<Store> =>
-    openRedisStore({ url, prefix, durability: "fsync", shardCount: SHARDS });
-  const store = await open(`host-${String(inFlight)}`);
-  const other = await open(`floor-${String(inFlight)}`);
+export async function runHost({ redis, inFlight, shards, roundMs }: HostRunOptions): Promise<HostFigures> {
+  const open = (who: string): Promise<Store> => {
+    const prefix = `${who}-${String(inFlight)}-${String(shards)}`;
+    return openRedisStore({ url: redis.url, prefix, durability: "fsync", shardCount: shards });
+  };
+  const store = await open("host");
+  const other = await open("floor");
   const world = await GroupServiceWorld.open({ store });
   try {
     const groups = await foundGroups(world, inFlight);
     const straight = await Straight.claim(other);
     const rounds: HostFigures[] = [];
     for (let round = 0; round <= ROUNDS; round += 1) {
-      const host = await sendFrom(world, groups, roundMs);
+      const host = await sendFrom(world, groups, redis.pid, roundMs);
       const floor = await straight.send(inFlight, 1, roundMs);
       const gathered = await straight.send(inFlight, host.answersABatch, roundMs);
       if (round === 0) continue;
@@ -93,8 +104,14 @@ async function foundGroups(world: GroupServiceWorld, count: number): Promise<Uin
 }
 
 /** Each group's next message is sent when the one before is answered. */
-async function sendFrom(world: GroupServiceWorld, groups: readonly Uint8Array[], forMs: number): Promise<OfHost> {
+async function sendFrom(
+  world: GroupServiceWorld,
+  groups: readonly Uint8Array[],
+  redisPid: number,
+  forMs: number,
+): Promise<OfHost> {
   const before = { ...world.batches };
+  const redisBefore = cpuMicrosOf(redisPid);
   // What clients make is no work of the host.
   const senders = groups.map((groupId) => world.sender(groupId, opaqueMessage(groupId, 0n, "application")));
   const rate = await measured(forMs, async (isTime, sent) => {
@@ -110,11 +127,13 @@ async function sendFrom(world: GroupServiceWorld, groups: readonly Uint8Array[],
       }),
     );
   });
+  const redisMicros = (cpuMicrosOf(redisPid) - redisBefore) / rate.messages;
   const batches = world.batches.count - before.count;
   const each = (name: "answers" | "operations" | "waitMs"): number => (world.batches[name] - before[name]) / batches;
   return {
     messagesPerSecond: rate.perSecond,
     micros: rate.micros,
+    redisMicros,
     answersABatch: each("answers"),
     operationsABatch: each("operations"),
     waitMs: each("waitMs"),
@@ -137,7 +156,7 @@ class Straight {
 
   static async claim(store: Store): Promise<Straight> {
     const claimant = { nonce: "floor", owner: "floor", address: "floor", freshLineage: "floor" };
-    const claims = Array.from({ length: SHARDS }, async (_, shard) => {
+    const claims = Array.from({ length: store.shardCount }, async (_, shard) => {
       const claimed = await store.claim(shard, undefined, claimant);
       if (claimed.kind !== "claimed") throw new Error("the floor's own prefix is taken");
       return claimed.record.fence;
@@ -147,7 +166,7 @@ class Straight {
 
   /** Batches of that mean size, on as many shards at once as keep that many messages waiting. */
   send(inFlight: number, messagesABatch: number, forMs: number): Promise<Rate> {
-    const shards = Math.min(SHARDS, Math.max(1, Math.round(inFlight / messagesABatch)));
+    const shards = Math.min(this.#fences.length, Math.max(1, Math.round(inFlight / messagesABatch)));
     return measured(forMs, async (isTime, sent) => {
       const shard = async (n: number): Promise<void> => {
         // Whole messages, so many that their mean is right.
@@ -205,5 +224,5 @@ async function measured(
   );
   const seconds = (performance.now() - began) / 1000;
   const { user, system } = process.cpuUsage(cpu);
-  return { perSecond: messages / seconds, micros: (user + system) / messages };
+  return { messages, perSecond: messages / seconds, micros: (user + system) / messages };
 }
