@@ -4,7 +4,7 @@ import { assign, emit, enqueueActions, setup } from "xstate";
 import { refuse } from "../protocol/errors.ts";
 import type { Reason } from "../protocol/reasons.ts";
 import { countClaim, overRate } from "./claim-rate.ts";
-import type { Directory, Effect } from "./effects.ts";
+import type { Directory, Effect, TurnFacts } from "./effects.ts";
 import { lowEffects, type LowTerms } from "./key-pool-low.ts";
 import {
   dropEffects,
@@ -17,15 +17,13 @@ import {
   type QueuedPackage,
 } from "./key-pool-queues.ts";
 import type { MachineInput, TimerCommand, WithFacts } from "./machine-types.ts";
-import { oweToClient, publishEffects, type PublishCommand } from "./key-pool-publish.ts";
+import { oweToClient, publishEffects, type PoolGeneration, type PublishCommand } from "./key-pool-publish.ts";
 
-export interface KeyPoolContext {
+export interface KeyPoolContext extends PoolGeneration {
   readonly applicationId: string;
   readonly id: string;
   /** Packages of the identity with this version only. */
   readonly identityVersion: number;
-  /** Rises with whatever lets keys come or go: a publish is judged against one of them. A claim does neither. */
-  readonly generation: number;
   /** When the soonest package stops being usable; 0: no timer is set. */
   readonly expiryAt: number;
   /** What expiry and a change of identity are told by: the settings of the last publish or claim. */
@@ -128,6 +126,14 @@ function soonestEnd(names: readonly string[]): number {
   return ends.length === 0 ? 0 : Math.min(...ends);
 }
 
+function nextGeneration({ generation }: KeyPoolContext, { lineage }: TurnFacts): Required<PoolGeneration> {
+  return { generation: generation + 1, begunIn: lineage };
+}
+
+function isAnother(context: PoolGeneration, { generation, begunIn }: PoolGeneration): boolean {
+  return generation !== context.generation || (begunIn !== undefined && begunIn !== context.begunIn);
+}
+
 const { createMachine } = setup({
   types: {
     context: {} as KeyPoolContext,
@@ -136,7 +142,7 @@ const { createMachine } = setup({
     input: {} as MachineInput,
   },
   guards: {
-    judgedOtherGeneration: ({ context, event }) => event.type === "publish" && event.generation !== context.generation,
+    judgedOtherGeneration: ({ context, event }) => event.type === "publish" && isAnother(context, event),
     olderIdentity: ({ context, event }) => event.type === "publish" && event.identityVersion < context.identityVersion,
     refused: ({ context, event }) => event.type === "claim" && choose(context, event).kind === "none",
     newerIdentity: ({ context, event }) =>
@@ -154,7 +160,7 @@ const { createMachine } = setup({
         enqueue.emit({ type: "setTimer", name: EXPIRY_TIMER, at: Math.max(expiryAt, event.now) });
       }
       enqueue.assign({
-        generation: context.generation + 1,
+        ...nextGeneration(context, event),
         identityVersion: Math.max(context.identityVersion, event.identityVersion),
         expiryAt,
         low: lowTerms(event),
@@ -175,7 +181,7 @@ const { createMachine } = setup({
       for (const effect of dropEffects(event.directory, names)) enqueue.emit(effect);
       for (const effect of lowEffects(context, event, event.directory, names)) enqueue.emit(effect);
       enqueue.emit({ type: "reply", value: { removed: names.length } });
-      enqueue.assign({ generation: context.generation + 1 });
+      enqueue.assign(nextGeneration(context, event));
     }),
     dropAll: enqueueActions(({ context, event, enqueue }) => {
       const names = allNames(event.directory);
@@ -184,7 +190,7 @@ const { createMachine } = setup({
         for (const effect of lowEffects(context, context.low, event.directory, names)) enqueue.emit(effect);
       }
       const identityVersion = event.type === "changeIdentity" ? event.identityVersion : context.identityVersion;
-      enqueue.assign({ generation: context.generation + 1, identityVersion });
+      enqueue.assign({ ...nextGeneration(context, event), identityVersion });
     }),
     expire: enqueueActions(({ context, event, enqueue }) => {
       const names = expiredNames(event.directory, event.now);
@@ -197,10 +203,10 @@ const { createMachine } = setup({
       const gone = new Set(names);
       const expiryAt = soonestEnd(allNames(event.directory).filter((name) => !gone.has(name)));
       if (expiryAt !== 0) enqueue.emit({ type: "setTimer", name: EXPIRY_TIMER, at: Math.max(expiryAt, event.now) });
-      enqueue.assign({ generation: context.generation + 1, expiryAt });
+      enqueue.assign({ ...nextGeneration(context, event), expiryAt });
     }),
     purge: emit((): Effect => ({ type: "purge" })),
-    clear: assign(({ context }) => ({ generation: context.generation + 1, expiryAt: 0 })),
+    clear: assign(({ context, event }) => ({ ...nextGeneration(context, event), expiryAt: 0 })),
     refuse: emit((_, params: { reason: Reason }): Effect => ({ type: "refuse", refusal: refuse(params.reason) })),
   },
 });

@@ -27,9 +27,16 @@ export interface OfferedPackage extends Omit<QueuedPackage, "name" | "labelHex">
   readonly cameBefore?: boolean;
 }
 
-export interface PublishCommand {
-  readonly type: "publish";
+/** A publish is judged against one, and the turn compares (L4). */
+export interface PoolGeneration {
+  /** Rises with whatever lets keys come or go. A claim does neither. */
   readonly generation: number;
+  /** Lineage in which it began: another history may come to its number. Not in what older nodes send or stored. */
+  readonly begunIn?: string;
+}
+
+export interface PublishCommand extends PoolGeneration {
+  readonly type: "publish";
   readonly identityVersion: number;
   readonly labelHex: string;
   readonly offered: readonly OfferedPackage[];

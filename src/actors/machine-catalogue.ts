@@ -23,6 +23,6 @@ export const machineCatalogue: MachineCatalogue = {
   application: { machine: applicationMachine, version: 2, directoryPrefixes: ["key/", "sender/"] },
   identity: { machine: identityMachine, version: 2, directoryPrefixes: ["group/"] },
   handle: { machine: handleMachine, version: 2, directoryPrefixes: [] },
-  keyPool: { machine: keyPoolMachine, version: 2, directoryPrefixes: ["once/", "last/", "out/", "rate/"] },
+  keyPool: { machine: keyPoolMachine, version: 3, directoryPrefixes: ["once/", "last/", "out/", "rate/"] },
   group: { machine: groupMachine, version: 5, directoryPrefixes: ["pastTree/", "proposal/", "removal/"] },
 };

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import type { IdentityContext } from "../actors/identity-machine.ts";
 import type { LowTerms } from "../actors/key-pool-low.ts";
 import type { KeyPoolContext } from "../actors/key-pool-machine.ts";
-import type { OfferedPackage, PublishCommand, Rejection } from "../actors/key-pool-publish.ts";
+import type { OfferedPackage, PoolGeneration, PublishCommand, Rejection } from "../actors/key-pool-publish.ts";
 import { keyMark, labelFromHex, labelToHex, parsePackageName, usedMark } from "../actors/key-pool-queues.ts";
 import { checkKeyPackage } from "../mls/key-package-check.ts";
 import type { KeyPackageFacts } from "../mls/key-package.ts";
@@ -137,7 +137,7 @@ export class KeyPoolService {
     const head = await readRecord<KeyPoolContext>(this.#ports.store, this.#pool(request, clientId));
     return {
       type: "publish",
-      generation: head?.context.generation ?? 0,
+      ...generationOf(head?.context),
       identityVersion,
       labelHex: labelToHex(label),
       offered: await this.#withMarks(request, clientId, judged, identity?.notAfter),
@@ -272,6 +272,10 @@ export class KeyPoolService {
 
 function keyHash(publicKey: Uint8Array): string {
   return createHash("sha256").update(publicKey).digest("hex").slice(0, KEY_HASH_HEX);
+}
+
+function generationOf({ generation, begunIn }: PoolGeneration = { generation: 0 }): PoolGeneration {
+  return begunIn === undefined ? { generation } : { generation, begunIn };
 }
 
 function hexOf(bytes: Uint8Array): string {

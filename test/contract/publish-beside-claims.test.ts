@@ -1,7 +1,8 @@
-// A pool that is being emptied is the one that must be filled: claims that come while a publish is judged keep it from
-// nothing, and what they took is not taken in again.
+// What comes between a publish's judging and its turn. A pool that is being emptied is the one that must be filled: claims
+// keep a publish from nothing, and what they took is not taken in again. Another history has it judged again.
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import type { ActorHost } from "../../src/actors/actor-host.ts";
 import type { MethodName, Params } from "../../src/protocol/methods.ts";
 import { IdentityProviders } from "../../src/services/identity-provider-choice.ts";
 import { IdentityService } from "../../src/services/identity-service.ts";
@@ -20,7 +21,10 @@ interface Published {
   readonly rejected: readonly { readonly index: number; readonly reason: string }[];
 }
 
+/** Where requests go. */
 let world: ActorWorld;
+let host: ActorHost;
+let worlds: ActorWorld[];
 let service: KeyPoolService;
 let mls: MlsClient;
 let clientId: string;
@@ -32,29 +36,37 @@ let credentialsJudged: number;
 beforeEach(async () => {
   between = nothing;
   credentialsJudged = 0;
+  worlds = [];
+  clientId = randomUUID();
+  mls = await MlsClient.create({ identity: "alice" });
+  await begin();
+});
+afterEach(() => Promise.all(worlds.map((each) => each.close())));
+
+/** A history in which there is the client, and nothing else. */
+async function begin(): Promise<void> {
   world = await ActorWorld.open(4);
-  const { host } = await world.node();
-  const store = interrupted(world.store);
+  worlds.push(world);
+  ({ host } = await world.node());
   const ports: ServicePorts = {
-    store,
+    store: interrupted(world.store),
     clock: world.clock,
     identityProviders: counted(new IdentityProviders()),
-    newId: randomUUID,
+    newId: () => clientId,
     turn: () => Promise.resolve(),
-    actors: host,
+    actors: { call: (call) => host.call(call) },
   };
   const tags = new TagDirectory(ports);
   service = new KeyPoolService(ports, tags);
-  mls = await MlsClient.create({ identity: "alice" });
   const params = { clientIdentity: mls.credential, tags: [] };
-  const created = await new IdentityService(ports, tags).create(request("identity.create", params), params);
-  clientId = (resultOf(created) as { clientId: string }).clientId;
-});
-afterEach(() => world.close());
+  resultOf(await new IdentityService(ports, tags).create(request("identity.create", params), params));
+}
 
-function interrupted(whole: Store): Store {
-  return new Proxy(whole, {
-    get(target, name) {
+/** The store of whatever history there is by then. */
+function interrupted(first: Store): Store {
+  return new Proxy(first, {
+    get(_, name) {
+      const target = world.store;
       if (name === "readMarks") {
         return async (...args: Parameters<Store["readMarks"]>) => {
           const marks = await target.readMarks(...args);
@@ -171,6 +183,22 @@ it("[M1] a package that is removed meanwhile is judged again, and new", async ()
     return removeAll();
   };
   expect(resultOf(await publish([one]))).toMatchObject({ rejected: [], available: [{ available: 1 }] });
+});
+
+it("[G2] a package that was new in the history that was lost is judged by the one that is there", async () => {
+  const [one, other] = (await keyPackages(mls, 2)) as [Uint8Array, Uint8Array];
+  await publish([one]);
+  const taken = await claim();
+  const left = { world, host };
+  await begin();
+  await publish([other]);
+  between = () => {
+    between = nothing;
+    ({ world, host } = left);
+    return Promise.resolve();
+  };
+  expect(resultOf(await publish([one]))).toMatchObject({ accepted: [], rejected: [{ reason: "USED" }] });
+  expect([taken, await claim()]).toEqual([hexOf(one), "POOL_EMPTY"]);
 });
 
 it("keys that come or go at each try end in STATE_MOVED, to be sent again, and no package is verified twice", async () => {

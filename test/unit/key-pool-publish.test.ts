@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { machineCatalogue } from "../../src/actors/machine-catalogue.ts";
 import { claim, HOUR_MS, offered, publish, remove } from "../support/actor-commands.ts";
 import { address } from "../support/actor-world.ts";
-import { Bench, NOW } from "../support/machine-bench.ts";
+import { Bench, LINEAGE, NOW } from "../support/machine-bench.ts";
 
 const later = NOW + HOUR_MS;
 const first = offered(1, later);
@@ -28,6 +28,14 @@ it("claims keep no publish from its turn; a removal does", () => {
   expect(rejected(pool(claim(), claim()), publish([offered(3, later)], atOne))).toEqual([]);
   const { refusal } = pool(remove([first.refHex])).send(publish([offered(3, later)], atOne));
   expect(refusal?.reason).toBe("STATE_MOVED");
+});
+
+it("[G2] a publish that was judged by a generation of another history is refused; of a node that does not say, taken", () => {
+  const { refusal } = pool().send(publish([offered(3, later)], { ...atOne, begunIn: "lost" }));
+  expect(refusal?.reason).toBe("STATE_MOVED");
+  for (const judged of [atOne, { ...atOne, begunIn: LINEAGE }]) {
+    expect(rejected(pool(), publish([offered(3, later)], judged))).toEqual([]);
+  }
 });
 
 it("[G2] a package that was handed out since its marks were read is USED; while it stands it is accepted", () => {
