@@ -72,6 +72,13 @@ export const LIMIT_SETTINGS = {
     MIB,
     "Bytes that came in from one session and wait for their turn, above which its socket is not read.",
   ),
+  keyPackageBytesMax: wholeNumber(
+    "bytes",
+    4096,
+    MIB,
+    65_536,
+    "One KeyPackage with its envelope: a claim gathers up to 1,000 of them. A larger one is MALFORMED.",
+  ),
   // Streams
   streamReadsMax: wholeNumber("reads", 1, 4096, 32, "Reads of the store for subscribers at once, on this node."),
   streamReadEventsMax: wholeNumber("events", 1, 10_000, 128, "Events taken by one such read."),

@@ -196,7 +196,7 @@ function createServices({ limits, events, secrets, treeWorkers }: NodeOptions, p
     directory,
     applications,
     identities: new IdentityService(ports, tags),
-    keyPools: new KeyPoolService(ports, tags),
+    keyPools: new KeyPoolService(ports, tags, limits),
     groups: new GroupService(ports, groups, follower),
     groupLives: new GroupLifecycleService(ports, groups, successors, infos, full),
     handshakes: new HandshakeService(ports, groups, successors, {

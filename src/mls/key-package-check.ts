@@ -21,6 +21,8 @@ export type KeyPackageRejection =
 
 export interface KeyPackageTerms {
   readonly nowMs: number;
+  /** Of the whole message. */
+  readonly bytesMax: number;
   readonly ciphersuites: readonly number[];
   /** Width of the lifetime; null: no limit. */
   readonly lifetimeMaxMs: number | null;
@@ -41,6 +43,8 @@ export async function checkKeyPackage(
   mlsMessage: Uint8Array,
   terms: KeyPackageTerms,
 ): Promise<{ readonly kind: "valid"; readonly facts: KeyPackageFacts } | RejectedKeyPackage> {
+  const { bytesMax } = terms;
+  if (mlsMessage.length > bytesMax) return rejected("MALFORMED", `the message is longer than ${bytesMax} bytes`);
   const decoded = decodeKeyPackage(mlsMessage);
   if (decoded.kind === "malformed") return rejected("MALFORMED", decoded.why);
   const keyPackage = decoded.value;

@@ -45,13 +45,19 @@ const POOLS_AT_ONCE = 8;
 /** Enough of a hash to tell a client's own keys apart. */
 const KEY_HASH_HEX = 32;
 
+export interface KeyPoolLimits {
+  readonly keyPackageBytesMax: number;
+}
+
 export class KeyPoolService {
   readonly #ports: ServicePorts;
   readonly #tags: TagDirectory;
+  readonly #limits: KeyPoolLimits;
 
-  constructor(ports: ServicePorts, tags: TagDirectory) {
+  constructor(ports: ServicePorts, tags: TagDirectory, limits: KeyPoolLimits) {
     this.#ports = ports;
     this.#tags = tags;
+    this.#limits = limits;
   }
 
   async publish(request: ApplicationRequest, params: Params<"keyPool.publish">): Promise<Answer> {
@@ -154,6 +160,7 @@ export class KeyPoolService {
     const provider = this.#ports.identityProviders.of(settings);
     const terms = {
       nowMs: this.#ports.clock.now(),
+      bytesMax: this.#limits.keyPackageBytesMax,
       ciphersuites: settings.ciphersuites,
       lifetimeMaxMs: settings.keyPackageLifetimeMaxMs,
       currentCredential: Buffer.from(credential, "base64"),

@@ -57,7 +57,7 @@ async function begin(): Promise<void> {
     actors: { call: (call) => host.call(call) },
   };
   const tags = new TagDirectory(ports);
-  service = new KeyPoolService(ports, tags);
+  service = new KeyPoolService(ports, tags, { keyPackageBytesMax: 65_536 });
   const params = { clientIdentity: mls.credential, tags: [] };
   resultOf(await new IdentityService(ports, tags).create(request("identity.create", params), params));
 }

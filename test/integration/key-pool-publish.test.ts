@@ -51,6 +51,22 @@ describe("[M1] each package is judged by itself", () => {
     expect(await judged(alice, good)).toBe("accepted");
   });
 
+  test("[G10] one that is longer than the limit is refused, and the others stand", async () => {
+    const alice = await device();
+    const capabilities = { extensions: [0xf001] };
+    const sized = async (bytes: number): Promise<Uint8Array> => {
+      const extensions = [{ extensionType: 0xf001 as never, extensionData: new Uint8Array(bytes) }];
+      return (await alice.mls.createKeyPackage({ capabilities, extensions })).message;
+    };
+    const overhead = (await sized(60_000)).length - 60_000;
+    const [most, more] = [await sized(65_536 - overhead), await sized(65_537 - overhead)] as const;
+    expect([most.length, more.length]).toEqual([65_536, 65_537]);
+    const given = { clientId: alice.clientId, keyPackages: [more, most], lastResort: await sized(3_000_000) };
+    const { accepted, rejected } = await app.client.keyPool.publish(given);
+    expect(accepted).toHaveLength(1);
+    expect(rejected).toMatchObject([-1, 0].map((index) => ({ index, reason: "MALFORMED" })));
+  });
+
   test("lifetimes: over, not begun, too long; and none is too long where the setting is nil", async () => {
     const alice = await device();
     const lifetime = async (nowMs: number, lifetimeMs: number): Promise<string> =>

@@ -65,6 +65,7 @@ describe("[F22] mutated MLS bytes never throw", () => {
     const [original] = samples.get("key package") as [Uint8Array];
     const terms = {
       nowMs: Date.now(),
+      bytesMax: 65_536,
       ciphersuites: [1, 2, 3, 7],
       lifetimeMaxMs: null,
       currentCredential: (samples.get("credential") as [Uint8Array])[0],

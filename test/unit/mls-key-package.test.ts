@@ -15,6 +15,7 @@ const NOW_MS = 1_800_000_000_000;
 function termsFor(client: MlsClient, changes: Partial<KeyPackageTerms> = {}): KeyPackageTerms {
   return {
     nowMs: NOW_MS,
+    bytesMax: 65_536,
     ciphersuites: [1, 2, 3, 7],
     lifetimeMaxMs: 90 * DAY_MS,
     currentCredential: client.credential,

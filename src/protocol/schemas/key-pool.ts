@@ -5,7 +5,7 @@ import { bool, ciphersuite, count, keyPackageRef, label, list, map, mls, text, t
 
 /** Why one package of a publish was not taken. */
 export const rejections = {
-  MALFORMED: "the bytes are no MLSMessage with one KeyPackage of MLS 1.0",
+  MALFORMED: "the bytes are no MLSMessage with one KeyPackage of MLS 1.0, or longer than `keyPackageBytesMax`",
   SIGNATURE: "the KeyPackage's signature is wrong",
   LEAF_SIGNATURE: "the leaf node's signature is wrong",
   LEAF_SOURCE: "the leaf node's source is not key_package",
