@@ -93,12 +93,11 @@ function claimEffects(context: KeyPoolContext, event: Claim, choice: Choice): Ef
   ];
   const used: Effect = { type: "putMark", name: usedMark(refHex), expiresAt: notAfter };
   if (!lastResort) return [...effects, used, ...lowEffects(context, event, event.directory, [queued.name])];
-  // It goes out again and again; that it went out is written once.
+  // It goes out again and again; that it went out is written and told once, or claims could fill the inbox.
   const handedOut = handedOutPart(refHex);
-  if (!event.directory.has(handedOut))
-    effects.push(used, { type: "putPart", name: handedOut, bytes: new Uint8Array() });
-  const label = labelFromHex(labelHex);
-  return [...effects, oweToClient(context, event, "keyPool.lastResortUsed", { ciphersuite, label })];
+  if (event.directory.has(handedOut)) return effects;
+  const told = oweToClient(context, event, "keyPool.lastResortUsed", { ciphersuite, label: labelFromHex(labelHex) });
+  return [...effects, used, { type: "putPart", name: handedOut, bytes: new Uint8Array() }, told];
 }
 
 function lowTerms({ low, target, inboxRetention }: LowTerms): LowTerms {

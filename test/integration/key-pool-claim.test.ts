@@ -91,13 +91,27 @@ describe("what a claim takes", () => {
     const again = [await claim(clientId), await claim(clientId)].map(({ claimed }) => claimed[0]);
     expect(again).toMatchObject([{ lastResort: true }, { lastResort: true }]);
     expect(again[0]).toEqual(again[1]);
-    const used = { ciphersuite: 1, label: "" };
-    await expect.poll(() => events(alice, "keyPool.lastResortUsed")).toEqual([used, used]);
     // A new last resort takes the old one's place.
     const fresh = await alice.mls.createKeyPackage();
     await app.client.keyPool.publish({ clientId, keyPackages: [], lastResort: fresh.message });
     const { claimed } = await claim(clientId);
     expect(hexOf(claimed[0]?.keyPackage as Uint8Array)).toBe(hexOf(fresh.message));
+    const used = { ciphersuite: 1, label: "" };
+    await expect.poll(() => events(alice, "keyPool.lastResortUsed")).toEqual([used, used]);
+  });
+
+  test("[S7] a last resort that goes out again and again pushes nothing out of the inbox", async () => {
+    const short = await world.application({ inboxRetention: { ms: DAY_MS, events: 10 } });
+    const { clientId, mls } = await createDevice(short.client, "first");
+    const renamed = await MlsClient.create({ identity: "second" });
+    await short.client.identity.update({ clientId, clientIdentity: renamed.credential });
+    const [lastResort] = (await keyPackages(renamed, 1)) as [Uint8Array];
+    await short.client.keyPool.publish({ clientId, keyPackages: [], lastResort });
+    for (let n = 0; n < 12; n += 1) await short.client.keyPool.claim({ targets: [{ clientId }] });
+    await short.client.identity.update({ clientId, clientIdentity: mls.credential });
+    const types = async (): Promise<unknown[]> =>
+      (await short.client.stream.read({ kind: "client", id: clientId })).events.map(([, , type]) => type).sort();
+    await expect.poll(types).toEqual(["identity.updated", "identity.updated", "keyPool.lastResortUsed"]);
   });
 
   test("keyPool.low says once that a queue has come down to keyPoolLow, and again when it is empty", async () => {

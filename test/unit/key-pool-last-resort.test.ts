@@ -25,18 +25,24 @@ function marks(bench: Bench, type: "putMark" | "deleteMark"): string[] {
   return bench.emitted.flatMap((effect) => (effect.type === type ? [effect.name] : []));
 }
 
+function told(bench: Bench): number {
+  return bench.emitted.filter(({ type }) => type === "tell").length;
+}
+
 function rejections(bench: Bench): string[] {
   const replies = bench.emitted.flatMap((effect) => (effect.type === "reply" ? [effect.value] : []));
   return replies.flatMap((value) => (value as { rejected: { reason: string }[] }).rejected.map(({ reason }) => reason));
 }
 
-it("[G2] a last resort is marked as used when it first goes out, and not again", () => {
+it("[G2] a last resort is marked as used, and its client told, when it first goes out, and not again", () => {
   const bench = poolWithLast(0);
   bench.send(claim());
   expect(marks(bench, "putMark")).toEqual([usedMark(last.refHex)]);
   expect(bench.directory.has(handedOutPart(last.refHex))).toBe(true);
+  expect(told(bench)).toBe(1);
   bench.send(claim());
   expect(marks(bench, "putMark")).toEqual([]);
+  expect(told(bench)).toBe(0);
 });
 
 it.each([

@@ -62,7 +62,8 @@ export const eventMeanings = {
     "The client was added. Only its own secrets are in `welcome`; the tree comes by `group.tree`; subscribe after `after`, the position of the commit.",
   removed: "The client is no longer a member.",
   "keyPool.low": "A queue holds `available` packages and should hold `target`: publish more.",
-  "keyPool.lastResortUsed": "A last-resort package was handed out: publish more, and a fresh last resort.",
+  "keyPool.lastResortUsed":
+    "A last-resort package was handed out for the first time: publish more, and a fresh last resort. Its later uses are not told.",
   "keyPool.expired": "These packages expired and were dropped.",
   "identity.updated": "The client's identity changed.",
   "identity.expiring":
