@@ -12,6 +12,7 @@ import type { Answer } from "./request-port.ts";
 import {
   done,
   makeCursor,
+  nextStep,
   placeOf,
   readCursor,
   readRecords,
@@ -20,8 +21,8 @@ import {
   type ServicePorts,
 } from "./service-ports.ts";
 
-/** Groups listed of one client. */
-const GROUPS_LISTED_MAX = 10_000;
+/** Memberships whose groups are read in one step. */
+const MEMBERSHIPS_AT_ONCE = 256;
 const PROPOSALS_READ_MAX = 2048;
 /** Reads of one group while commits begin other epochs meanwhile. */
 const READ_ATTEMPTS = 5;
@@ -172,20 +173,30 @@ export class GroupService {
     if (identity === undefined) return refused("CLIENT_NOT_FOUND");
     const { store } = this.#ports;
     const { shard, actor } = placeOf(store, { applicationId, kind: "identity", id: clientId });
-    const parts = await store.listParts(shard, actor, { prefix: membershipPart(""), limit: GROUPS_LISTED_MAX });
-    const addresses = parts.map(({ bytes }) => this.#groups.address(applicationId, bytes));
-    const records = await readRecords<GroupContext>(store, addresses);
-    const heads = await Promise.all(
-      addresses.map((address) => store.readStreamHead(placeOf(store, address).shard, placeOf(store, address).actor)),
-    );
-    const groups = records.flatMap((record, n) => {
-      // A group that was deleted tells nobody one by one.
-      if (record === undefined || record.state === "closed") return [];
-      const { groupId, epoch, window } = record.context;
-      const position = { lineage: heads[n]?.lineage ?? "", offset: window.last };
-      return [{ groupId: Buffer.from(groupId, "base64"), epoch: BigInt(epoch), position }];
+    const query = { prefix: membershipPart(""), limit: MEMBERSHIPS_AT_ONCE };
+    const groups: object[] = [];
+    for (let after = {}; ;) {
+      const parts = await store.listParts(shard, actor, { ...query, ...after });
+      groups.push(...(await this.#standing(applicationId, parts)));
+      const last = parts.at(-1);
+      if (last === undefined || parts.length < MEMBERSHIPS_AT_ONCE) return done({ groups });
+      after = { after: last.name };
+      const unwanted = await nextStep(this.#ports, request);
+      if (unwanted !== undefined) return unwanted;
+    }
+  }
+
+  /** A group that was deleted tells nobody one by one: memberships of it stay. */
+  async #standing(applicationId: string, memberships: readonly { readonly bytes: Uint8Array }[]): Promise<object[]> {
+    const addresses = memberships.map(({ bytes }) => this.#groups.address(applicationId, bytes));
+    const records = await readRecords<GroupContext>(this.#ports.store, addresses);
+    const standing = records.filter(
+      (record) => record?.state === "active" || record?.state === "reinit",
+    ) as GroupHead[];
+    const positions = await Promise.all(standing.map((head) => this.#groups.position(applicationId, head)));
+    return standing.map(({ context: { groupId, epoch } }, n) => {
+      return { groupId: Buffer.from(groupId, "base64"), epoch: BigInt(epoch), position: positions[n] };
     });
-    return done({ groups });
   }
 }
 

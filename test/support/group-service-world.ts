@@ -181,8 +181,18 @@ export class GroupServiceWorld {
     return this.#groups.members(this.request("group.members", params), params);
   }
 
-  list(clientId: string): Promise<Answer> {
-    return this.#groups.list(this.request("group.list", { clientId }), { clientId });
+  list(clientId: string, deadline?: number): Promise<Answer> {
+    const request = this.request("group.list", { clientId });
+    return this.#groups.list({ ...request, deadline: deadline ?? request.deadline }, { clientId });
+  }
+
+  /** As the outbox of a group tells a client that it is a member. */
+  async tellMembership(clientId: string, groupId: Uint8Array): Promise<void> {
+    const to = { applicationId: APPLICATION, kind: "identity", id: clientId } as const;
+    const membership = { groupActorId: groupActorId(groupId), groupId, member: true };
+    const command = { type: "deliver", membership, retention: this.settings.inboxRetention } as Command;
+    const told = await this.#host.call({ to, command, deadline: performance.now() + TTL_MS });
+    if (told.kind === "refused") throw new Error(told.refusal.reason);
   }
 
   /** A client for each credential; their ids, in order. */
