@@ -8,12 +8,13 @@ import type { Effect, TurnFacts } from "./effects.ts";
 import type { GovernedBy } from "./group-settings.ts";
 import { commit, commitRefusal, create, reserve } from "./group-commit.ts";
 import { log, refusalOfEpoch } from "./group-log.ts";
-import { removeClient } from "./group-membership.ts";
+import { forgetRemovals, removeClient } from "./group-membership.ts";
 import { messageRefusal, proposalRefusal, propose, send } from "./group-messages.ts";
 import {
   GROUP_INFO_PART,
   RESERVATIONS_MAX,
   type CreateCommand,
+  type ForgetRemovalsCommand,
   type GroupContext,
   type PutGroupInfoCommand,
   type RemoveClientCommand,
@@ -36,6 +37,7 @@ export type GroupCommand =
   | SubmitProposalCommand
   | SendMessageCommand
   | RemoveClientCommand
+  | ForgetRemovalsCommand
   | PutGroupInfoCommand
   | { readonly type: "update"; readonly settings: GroupSettings; readonly governed: GovernedBy }
   | { readonly type: "delete"; readonly governed: GovernedBy }
@@ -56,6 +58,7 @@ function refusalOf(context: GroupContext, event: Event): ReturnType<typeof refus
     case "sendMessage":
       return messageRefusal(context, event);
     case "putGroupInfo":
+    case "forgetRemovals":
       return refusalOfEpoch(context, event);
     default:
       return undefined;
@@ -78,6 +81,8 @@ function stepOf(context: GroupContext, event: Event): Step {
       return { context: {}, effects: [{ type: "putPart", name: GROUP_INFO_PART, bytes: event.groupInfo }] };
     case "removeClient":
       return removeClient(context, event);
+    case "forgetRemovals":
+      return forgetRemovals(event);
     case "update":
       return update(context, event);
     case "delete":
@@ -215,6 +220,7 @@ export const groupMachine = createMachine({
         sendMessage: judged,
         putGroupInfo: judged,
         removeClient: { actions: "step" },
+        forgetRemovals: judged,
         update: { actions: "step" },
         delete: { target: "closed", actions: "step" },
         timer: { actions: "step" },

@@ -11,6 +11,7 @@ import {
   sharedWelcomeMark,
   type CreateCommand,
   type FollowedState,
+  type ForgetRemovalsCommand,
   type GroupContext,
   type OwnedLeaf,
   type RemoveClientCommand,
@@ -137,6 +138,12 @@ export function removeClient(context: GroupContext, { clientId }: RemoveClientCo
   if (context.tracking === "ordering") return { context: {}, effects: [] };
   const part: Effect = { type: "putPart", name: removalPart(clientId), bytes: new Uint8Array(0) };
   return { context: {}, effects: [part, proposeRemovals(context)] };
+}
+
+/** Who was removed just before the client was deleted has no leaf any more that a commit could remove. */
+export function forgetRemovals({ clients, directory }: ForgetRemovalsCommand & TurnFacts): Step {
+  const parts = clients.map(removalPart).filter((name) => directory.has(name));
+  return { context: {}, effects: parts.map((name) => ({ type: "deletePart", name })) };
 }
 
 function proposeRemovals(context: GroupContext): Effect {

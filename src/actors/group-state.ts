@@ -195,6 +195,12 @@ export interface RemoveClientCommand {
   readonly clientId: string;
 }
 
+/** Clients whose leaves were to go have none: of the state that says so. */
+export interface ForgetRemovalsCommand extends JudgedEpoch {
+  readonly type: "forgetRemovals";
+  readonly clients: readonly string[];
+}
+
 export interface Step {
   readonly context: Partial<GroupContext>;
   readonly effects: readonly Effect[];

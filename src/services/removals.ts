@@ -1,6 +1,7 @@
 // The back-end's own Remove proposals (PROTOCOL M6): after a client was deleted, into each group whose
 // external_senders hold the application's key, again in every epoch that leaves the client in.
 import { createHash } from "node:crypto";
+import type { Command } from "../actors/actor-port.ts";
 import { removalPart, type GroupContext, type JudgedEpoch } from "../actors/group-state.ts";
 import { proposalRef, readGroupMessage, type PublicProposal } from "../mls/framing.ts";
 import type { PublicGroup } from "../mls/public-group/public-group.ts";
@@ -57,10 +58,35 @@ export class Removals {
   async #leavesToGo(applicationId: string, context: GroupContext): Promise<number[]> {
     const { ports, groups } = this.#options;
     const { shard, actor } = groups.place(applicationId, context);
-    const removals = await ports.store.listParts(shard, actor, { prefix: removalPart(""), limit: REMOVALS_MAX });
-    const clients = removals.map(({ name }) => name.slice(removalPart("").length));
-    const standing = await groups.roster.standing({ shard, actor }, context, clients);
-    return standing.flatMap((member) => member?.leaf ?? []);
+    const leaves: number[] = [];
+    for (let after = {}; ;) {
+      const query = { prefix: removalPart(""), limit: REMOVALS_MAX, ...after };
+      const removals = await ports.store.listParts(shard, actor, query);
+      const clients = removals.map(({ name }) => name.slice(removalPart("").length));
+      const standing = await groups.roster.standing({ shard, actor }, context, clients);
+      leaves.push(...standing.flatMap((member) => member?.leaf ?? []));
+      await this.#forget(
+        applicationId,
+        context,
+        clients.filter((_, n) => standing[n] === undefined),
+      );
+      const last = removals.at(-1);
+      if (last === undefined || removals.length < REMOVALS_MAX || leaves.length >= REMOVALS_MAX) {
+        return leaves.slice(0, REMOVALS_MAX);
+      }
+      after = { after: last.name };
+    }
+  }
+
+  /** They would stand before others for ever. What goes wrong here is done with the next removals. */
+  async #forget(applicationId: string, context: GroupContext, clients: readonly string[]): Promise<void> {
+    if (clients.length === 0) return;
+    const { ports, groups } = this.#options;
+    await ports.actors.call({
+      to: groups.address(applicationId, Buffer.from(context.groupId, "base64")),
+      command: { type: "forgetRemovals", ...judgedEpoch(context), clients } as Command,
+      deadline: performance.now() + SUBMIT_MS,
+    });
   }
 
   /** Under a key of its own, so that a duty delivered twice proposes once. */

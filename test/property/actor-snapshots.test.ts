@@ -175,6 +175,7 @@ const commands: Readonly<Record<ActorKind, readonly Made[]>> = {
     (n, bench) => ({ type: "sendMessage", epoch: epochOf(bench), message: bytes(n), governed }),
     (n, bench) => ({ type: "putGroupInfo", epoch: epochOf(bench), groupInfo: bytes(n) }),
     (n) => ({ type: "removeClient", clientId: `c${String(n % 5)}` }),
+    (n, bench) => ({ type: "forgetRemovals", epoch: epochOf(bench), clients: [`c${String(n % 5)}`] }),
     (n) => ({ type: "update", settings: { pastEpochs: n % 3, groupRetention: governed.groupRetention }, governed }),
     () => ({ type: "timer", name: "trees" }),
     (n) => (n % 20 === 0 ? { type: "delete", governed } : { type: "timer", name: "trees" }),

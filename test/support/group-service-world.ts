@@ -5,7 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { ActorHost } from "../../src/actors/actor-host.ts";
-import type { Command, Outcome } from "../../src/actors/actor-port.ts";
+import type { ActorKind, Command, Outcome } from "../../src/actors/actor-port.ts";
 import { machineCatalogue } from "../../src/actors/machine-catalogue.ts";
 import { Watermarks } from "../../src/cluster/watermarks.ts";
 import { Ownership } from "../../src/cluster/ownership.ts";
@@ -13,6 +13,7 @@ import { loadConfig } from "../../src/load-config.ts";
 import type { MethodName, Params } from "../../src/protocol/methods.ts";
 import { paramsDigest } from "../../src/protocol/params-digest.ts";
 import { defaultSettings, type Settings } from "../../src/protocol/schemas/application.ts";
+import { ApplicationDirectory } from "../../src/services/application-directory.ts";
 import { ExternalSenders } from "../../src/services/external-senders.ts";
 import { FullTracking } from "../../src/services/full-tracking.ts";
 import { GroupDirectory } from "../../src/services/group-directory.ts";
@@ -24,6 +25,7 @@ import { HandshakeService } from "../../src/services/handshake-service.ts";
 import { IdentityProviders } from "../../src/services/identity-provider-choice.ts";
 import { IdentityService } from "../../src/services/identity-service.ts";
 import { OrderingTracking } from "../../src/services/ordering-tracking.ts";
+import { Removals } from "../../src/services/removals.ts";
 import type { Answer } from "../../src/services/request-port.ts";
 import { deriveSecrets } from "../../src/services/secrets.ts";
 import { groupActorId, type ApplicationRequest, type ServicePorts } from "../../src/services/service-ports.ts";
@@ -61,6 +63,8 @@ export class GroupServiceWorld {
   readonly #handshakes: HandshakeService;
   readonly #identities: IdentityService;
   readonly #groups: GroupService;
+  readonly #senders: ExternalSenders;
+  readonly #removals: Removals;
 
   private constructor(store: Store, settings: Partial<Settings>, closeStore: () => Promise<void>) {
     const open = { strangers: true, externalJoin: "open", groupMembersMax: 60_000 } as const;
@@ -118,8 +122,10 @@ export class GroupServiceWorld {
     };
     const groups = new GroupDirectory(ports);
     const follower = new GroupFollower(ports, groups, limits);
-    const senders = new ExternalSenders(ports, deriveSecrets(randomBytes(32).toString("hex")));
-    const full = new FullTracking(ports, groups, follower, senders);
+    this.#senders = new ExternalSenders(ports, deriveSecrets(randomBytes(32).toString("hex")));
+    const full = new FullTracking(ports, groups, follower, this.#senders);
+    const directory = new ApplicationDirectory(store);
+    this.#removals = new Removals({ ports, directory, groups, follower, senders: this.#senders });
     this.workers = new TreeWorkers(limits, (error) => {
       throw error as Error;
     });
@@ -187,10 +193,32 @@ export class GroupServiceWorld {
   }
 
   /** As the outbox of a group tells a client that it is a member. */
-  async tellMembership(clientId: string, groupId: Uint8Array): Promise<void> {
-    const to = { applicationId: APPLICATION, kind: "identity", id: clientId } as const;
+  tellMembership(clientId: string, groupId: Uint8Array): Promise<void> {
     const membership = { groupActorId: groupActorId(groupId), groupId, member: true };
-    const command = { type: "deliver", membership, retention: this.settings.inboxRetention } as Command;
+    const { inboxRetention: retention } = this.settings;
+    return this.#tell("identity", clientId, { type: "deliver", membership, retention } as Command);
+  }
+
+  /** As the outbox of a client that was deleted tells a group that it was a member of. */
+  tellDeleted(groupId: Uint8Array, clientId: string): Promise<void> {
+    return this.#tell("group", groupActorId(groupId), { type: "removeClient", clientId } as Command);
+  }
+
+  /** Makes the application itself, with its keys for the back-end's own proposals. */
+  async externalSender(ciphersuite: number): Promise<Uint8Array> {
+    const senders = this.#senders.make(APPLICATION, [ciphersuite]);
+    const key = { keyId: "k", scopes: [], createdAt: NOW_MS, mac: "" };
+    const command = { type: "create", name: "bench", settings: this.settings, key, senders };
+    await this.#tell("application", APPLICATION, command);
+    return senders[0]?.externalSender ?? new Uint8Array(0);
+  }
+
+  proposeRemovals(groupId: Uint8Array): Promise<void> {
+    return this.#removals.propose(APPLICATION, groupId);
+  }
+
+  async #tell(kind: ActorKind, id: string, command: Command): Promise<void> {
+    const to = { applicationId: APPLICATION, kind, id };
     const told = await this.#host.call({ to, command, deadline: performance.now() + TTL_MS });
     if (told.kind === "refused") throw new Error(told.refusal.reason);
   }

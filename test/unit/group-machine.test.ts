@@ -42,6 +42,7 @@ const update = { type: "update", settings: { pastEpochs: 0 }, governed: GOVERNED
 const remove = { type: "delete", governed: GOVERNED };
 const reserve = { type: "reserve", predecessor: "cA==" };
 const removeClient = { type: "removeClient", clientId: "c9" };
+const forget = (epoch = 0) => ({ type: "forgetRemovals", epoch: String(epoch), clients: ["c8", "c9"] });
 const timer = { type: "timer", name: "trees" };
 const snapshot = { ...tree(10), groupContext: bytes(1), confirmationTag: bytes(1) };
 const page = encodeRosterPage(["c0"]);
@@ -70,6 +71,7 @@ describeMachine<State, GroupCommand["type"]>({
     submitProposal: true,
     sendMessage: true,
     removeClient: true,
+    forgetRemovals: true,
     putGroupInfo: true,
     update: true,
     delete: true,
@@ -108,11 +110,13 @@ describeMachine<State, GroupCommand["type"]>({
         began(0, 0),
       ],
     },
-    ...[submitCommit(0), propose(), send(), removeClient, putGroupInfo(), update, remove, timer].map((command) => ({
-      in: "absent" as const,
-      send: command,
-      refused: "GROUP_NOT_FOUND",
-    })),
+    ...[submitCommit(0), propose(), send(), removeClient, forget(), putGroupInfo(), update, remove, timer].map(
+      (command) => ({
+        in: "absent" as const,
+        send: command,
+        refused: "GROUP_NOT_FOUND",
+      }),
+    ),
 
     {
       in: "absent",
@@ -302,6 +306,8 @@ describeMachine<State, GroupCommand["type"]>({
     },
     { in: "active", when: "ahead", send: send(1), refused: "EPOCH_AHEAD" },
     { in: "active", when: "not followed", send: removeClient },
+    { in: "active", when: "there are none", send: forget() },
+    { in: "active", when: "of another epoch", send: forget(1), refused: "EPOCH_CONFLICT" },
     { in: "active", send: putGroupInfo(), emits: [{ type: "putPart", name: "groupInfo" }] },
     { in: "active", when: "of another epoch", send: putGroupInfo(1), refused: "EPOCH_CONFLICT" },
     {
@@ -327,7 +333,7 @@ describeMachine<State, GroupCommand["type"]>({
     { in: "active", send: timer },
 
     { in: "reinit", send: createGroup(), refused: "GROUP_EXISTS" },
-    ...[submitCommit(1), propose(1), send(1), removeClient, putGroupInfo(1), update].map((command) => ({
+    ...[submitCommit(1), propose(1), send(1), removeClient, forget(1), putGroupInfo(1), update].map((command) => ({
       in: "reinit" as const,
       send: command,
       refused: "GROUP_ENDED",
@@ -341,7 +347,7 @@ describeMachine<State, GroupCommand["type"]>({
     { in: "reinit", send: timer },
 
     { in: "closed", send: createGroup(), refused: "GROUP_EXISTS" },
-    ...[submitCommit(0), propose(), send(), removeClient, putGroupInfo(), update, remove].map((command) => ({
+    ...[submitCommit(0), propose(), send(), removeClient, forget(), putGroupInfo(), update, remove].map((command) => ({
       in: "closed" as const,
       send: command,
       refused: "GROUP_NOT_FOUND",
