@@ -75,10 +75,16 @@ export function commitRefusal(context: GroupContext, command: SubmitCommitComman
       details: { rule: "MESSAGE_EPOCH", section: "8.1" },
     });
   }
+  if (settings.enforceProposals && passesOver(context, command)) return refuse("STATE_MOVED");
   if (command.external && settings.externalJoin === "none") return refuse("EXTERNAL_JOIN");
   if (command.external && settings.externalJoin === "members" && !command.resync) return refuse("EXTERNAL_JOIN");
   if (settings.externalJoin !== "none" && command.groupInfo === undefined) return refuse("GROUP_INFO_REQUIRED");
   return growsBeyond(settings.groupMembersMax, context, command) ? refuse("MEMBERS_LIMIT") : undefined;
+}
+
+/** A proposal of the back-end's own may have come since the commit was judged: it is judged again. (M6) */
+function passesOver({ externalProposals: now = 0 }: GroupContext, command: SubmitCommitCommand): boolean {
+  return !command.external && command.externalProposals !== undefined && command.externalProposals !== now;
 }
 
 /** Where the limit was narrowed below what the group has, it goes on and shrinks as it can. */
@@ -133,6 +139,7 @@ export function commit(context: GroupContext, command: SubmitCommitCommand & Tur
       window: ended.window,
       ...trees,
       proposals: 0,
+      externalProposals: 0,
       treeBytes: command.full?.treeBytes ?? command.tree?.bytes ?? 0,
       journalBytes,
       ...successorOf(command),

@@ -38,13 +38,20 @@ export function propose(context: GroupContext, command: SubmitProposalCommand & 
   const offset = logged.window.last;
   const name = proposalPart(context.proposals, offset, digest);
   return {
-    context: { window: logged.window, proposals: context.proposals + 1 },
+    context: { window: logged.window, proposals: context.proposals + 1, ...countedExternal(context, command) },
     effects: [
       ...logged.effects,
       { type: "putPart", name, bytes: encode({ proposalRef, proposal: message, sender }) },
       { type: "reply", value: { proposalRef, offset } },
     ],
   };
+}
+
+function countedExternal(
+  { externalProposals = 0 }: GroupContext,
+  { sender }: SubmitProposalCommand,
+): Pick<GroupContext, "externalProposals"> {
+  return sender?.type === "external" ? { externalProposals: externalProposals + 1 } : {};
 }
 
 function standingAt({ directory, digest }: SubmitProposalCommand & TurnFacts): number | undefined {

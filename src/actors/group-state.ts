@@ -36,6 +36,8 @@ export interface GroupContext {
   /** `ordering`: trees of epochs that are over. Not in what older machines stored. */
   readonly pastTrees?: PastTrees;
   readonly proposals: number;
+  /** Those of them by external senders, the back-end among these. Not in what older machines stored. */
+  readonly externalProposals?: number;
   /** Bytes of the encoded tree of the present epoch; 0 where it is not known. */
   readonly treeBytes: number;
   /** `full`: bytes of handshakes since the newest snapshot. */
@@ -122,6 +124,8 @@ export interface SubmitCommitCommand extends JudgedEpoch {
   readonly external: boolean;
   /** The client that joins by an external commit was a member already. */
   readonly resync: boolean;
+  /** `full`: as the head had it that the commit was judged by. Not in what older nodes send. */
+  readonly externalProposals?: number;
   readonly added: readonly {
     readonly clientId: string;
     readonly keyPackageRef?: Uint8Array;

@@ -24,5 +24,5 @@ export const machineCatalogue: MachineCatalogue = {
   identity: { machine: identityMachine, version: 2, directoryPrefixes: ["group/"] },
   handle: { machine: handleMachine, version: 2, directoryPrefixes: [] },
   keyPool: { machine: keyPoolMachine, version: 3, directoryPrefixes: ["once/", "last/", "out/", "rate/"] },
-  group: { machine: groupMachine, version: 5, directoryPrefixes: ["pastTree/", "proposal/", "removal/"] },
+  group: { machine: groupMachine, version: 6, directoryPrefixes: ["pastTree/", "proposal/", "removal/"] },
 };

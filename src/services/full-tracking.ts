@@ -165,6 +165,7 @@ export class FullTracking implements Tracking {
       command: {
         external: facts.external,
         resync: facts.resynced !== undefined,
+        externalProposals: context.externalProposals ?? 0,
         ...welcomesToInboxes(welcomes, recipients),
         removed,
         ...(params.groupInfo === undefined ? {} : { groupInfo: params.groupInfo }),

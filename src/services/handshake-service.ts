@@ -30,6 +30,9 @@ export interface Trackings {
   readonly full: Tracking;
 }
 
+/** Turns lost to a state that was judged and is no more, before the caller is told to try again. */
+const ATTEMPTS = 3;
+
 export class HandshakeService {
   readonly #ports: ServicePorts;
   readonly #groups: GroupDirectory;
@@ -44,6 +47,13 @@ export class HandshakeService {
   }
 
   async commit(request: ApplicationRequest, params: CommitParams): Promise<Answer> {
+    for (let attempt = 1; ; attempt += 1) {
+      const answer = await this.#commitOnce(request, params);
+      if (answer.kind === "done" || answer.refusal.reason !== "STATE_MOVED" || attempt === ATTEMPTS) return answer;
+    }
+  }
+
+  async #commitOnce(request: ApplicationRequest, params: CommitParams): Promise<Answer> {
     const head = await this.#groups.head(request.applicationId, params.groupId);
     if (head === undefined) return this.#refusedCommit(request, params, refused("GROUP_NOT_FOUND"));
     const message = handshakeFor(head, params.groupId, params.commit, "commit", "COMMIT_INVALID");

@@ -11,7 +11,7 @@ export interface JudgedCommit {
   readonly sender: Sender | undefined;
   readonly command: Pick<
     SubmitCommitCommand,
-    "external" | "resync" | "added" | "sharedWelcomes" | "removed" | "groupInfo" | "tree" | "full"
+    "external" | "resync" | "externalProposals" | "added" | "sharedWelcomes" | "removed" | "groupInfo" | "tree" | "full"
   >;
   /** Welcomes whose recipients the back-end does not know. */
   readonly undelivered: readonly { readonly keyPackageRef: Uint8Array; readonly welcome: Uint8Array }[];

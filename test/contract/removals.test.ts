@@ -17,17 +17,39 @@ const NO_MEMBERS = 300;
 let folder: string;
 let store: Store;
 let world: GroupServiceWorld;
+/** When a commit has been held against the proposals that stand, and before its turn. */
+let between: () => Promise<void>;
+const nothing = () => Promise.resolve();
 
 beforeEach(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "aegis-removals-"));
   store = await openLmdbStore({ path: folder, durability: "memory", shardCount: 4 });
-  world = await GroupServiceWorld.open({ store });
+  between = nothing;
+  world = await GroupServiceWorld.open({ store: interrupted(store) });
 });
 afterEach(async () => {
   await world.close();
   await store.close();
   await rm(folder, { recursive: true, force: true });
 });
+
+function interrupted(whole: Store): Store {
+  return new Proxy(whole, {
+    get(target, name) {
+      if (name === "readParts") {
+        return async (...args: Parameters<Store["readParts"]>) => {
+          const isOwners = args[2].some((part) => part.startsWith("leaf/"));
+          const now = isOwners ? between : nothing;
+          if (isOwners) between = nothing;
+          await now();
+          return target.readParts(...args);
+        };
+      }
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
 
 /** A followed group of two registered clients; the ids of both. */
 async function groupOfTwo() {
@@ -63,4 +85,19 @@ it("[M6] a deleted member's leaf is to go, however many were removed before they
   const read = await world.get({ groupId, include: ["proposals"] });
   expect(read).toMatchObject({ kind: "done", result: { proposals: [{ sender: { type: "external" } }] } });
   expect(await removalsOf(groupId)).toEqual([`removal/${leaving}`]);
+});
+
+it("[M6] a commit is held against the back-end's Remove that came after it was judged", async () => {
+  const { group, clientIds } = await groupOfTwo();
+  const { groupId } = group;
+  const { commit, groupInfo } = await group.commit();
+  let proposed = 0;
+  between = async () => {
+    await world.tellDeleted(groupId, clientIds[1] as string);
+    await world.proposeRemovals(groupId);
+    proposed += 1;
+  };
+  const answer = await world.commit({ groupId, commit, groupInfo, welcomes: [], added: [], removed: [] });
+  expect(proposed).toBe(1);
+  expect(answer).toMatchObject({ kind: "refused", refusal: { reason: "PROPOSALS_MISSING" } });
 });

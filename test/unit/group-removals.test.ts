@@ -2,7 +2,7 @@
 import { expect, it } from "vitest";
 import { machineCatalogue } from "../../src/actors/machine-catalogue.ts";
 import { encodeRosterClients, encodeRosterPage } from "../../src/actors/roster.ts";
-import { createGroup, submitCommit } from "../support/actor-commands.ts";
+import { createGroup, SETTINGS, submitCommit } from "../support/actor-commands.ts";
 import { address } from "../support/actor-world.ts";
 import { Bench } from "../support/machine-bench.ts";
 
@@ -35,4 +35,24 @@ it("[M6] a deleted client's removal is forgotten by the state that has no leaf o
   expect(bench.emitted).toEqual([{ type: "deletePart", name: "removal/c9" }]);
   bench.send(submitCommit(1, { full }));
   expect(proposes(bench)).toBe(false);
+});
+
+it("[M6] a commit that was judged before a proposal from outside came is judged again, where they are enforced", () => {
+  const byExternal = { type: "submitProposal", epoch: "0", message: bytes, sender: { type: "external" } };
+  const judged = submitCommit(0, { full, externalProposals: 0 });
+  const unenforced = { ...SETTINGS, enforceProposals: false };
+  const refusedAfter = (proposal: object, commit: object) => {
+    const bench = followed();
+    bench.send({ ...byExternal, governed: SETTINGS, ...proposal });
+    return bench.send(commit).refusal?.reason;
+  };
+  expect(refusedAfter({}, judged)).toBe("STATE_MOVED");
+  expect(refusedAfter({}, { ...judged, externalProposals: 1 })).toBeUndefined();
+  expect(refusedAfter({}, { ...judged, governed: unenforced })).toBeUndefined();
+  expect(refusedAfter({}, submitCommit(0, { full }))).toBeUndefined();
+  expect(refusedAfter({ sender: { type: "member", leaf: 0 } }, judged)).toBeUndefined();
+  const bench = followed();
+  bench.send({ ...byExternal, governed: SETTINGS });
+  bench.send({ ...judged, externalProposals: 1 });
+  expect(bench.send(submitCommit(1, { full, externalProposals: 0 })).refusal).toBeUndefined();
 });
