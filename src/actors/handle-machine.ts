@@ -13,6 +13,8 @@ export interface HandleContext {
   readonly clientId?: string;
   /** The last who held it. */
   readonly lastClientId?: string;
+  /** Whoever held it, the last one last: another credential may bring the same handle. Not in what older machines stored. */
+  readonly holders?: readonly string[];
   readonly reservation?: string;
   /** Idempotency key of the create that reserved it. */
   readonly key?: string;
@@ -35,6 +37,8 @@ export type HandleCommand =
 /** Longer than any request may live: whoever reserved has given up by then. */
 const SETTLE_AFTER_MS = 45_000;
 const SETTLE_TIMER = "settle";
+/** Holders of one handle that are remembered. */
+export const HOLDERS_MAX = 16;
 
 const { createMachine } = setup({
   types: {
@@ -62,10 +66,13 @@ const { createMachine } = setup({
     holdUnder: assign(({ context, event }) =>
       event.type === "reservationSettled" ? { ...context, reservation: event.under ?? event.reservation } : context,
     ),
-    become: assign(({ context }) => ({
-      ...context,
-      ...(context.clientId === undefined ? {} : { lastClientId: context.clientId }),
-    })),
+    become: assign(({ context }) => {
+      const { clientId, lastClientId } = context;
+      if (clientId === undefined) return context;
+      const { holders = lastClientId === undefined ? [] : [lastClientId] } = context;
+      const others = holders.filter((holder) => holder !== clientId);
+      return { ...context, lastClientId: clientId, holders: [...others, clientId].slice(-HOLDERS_MAX) };
+    }),
     answerHolder: emit(({ context }): Effect => ({
       type: "reply",
       value: { clientId: context.clientId, reservation: context.reservation },

@@ -22,7 +22,7 @@ export const machineCatalogue: MachineCatalogue = {
   registry: { machine: registryMachine, version: 2, directoryPrefixes: [] },
   application: { machine: applicationMachine, version: 2, directoryPrefixes: ["key/", "sender/"] },
   identity: { machine: identityMachine, version: 2, directoryPrefixes: ["group/"] },
-  handle: { machine: handleMachine, version: 2, directoryPrefixes: [] },
+  handle: { machine: handleMachine, version: 3, directoryPrefixes: [] },
   keyPool: { machine: keyPoolMachine, version: 3, directoryPrefixes: ["once/", "last/", "out/", "rate/"] },
   group: { machine: groupMachine, version: 6, directoryPrefixes: ["pastTree/", "proposal/", "removal/"] },
 };

@@ -9,7 +9,7 @@ import { badParams } from "../protocol/check-params.ts";
 import { refuse } from "../protocol/errors.ts";
 import type { Params } from "../protocol/methods.ts";
 import { CreationQuota } from "./creation-quota.ts";
-import { pastIdentities } from "./identity-history.ts";
+import { lastWithCredential, pastIdentities } from "./identity-history.ts";
 import type { Answer, Request } from "./request-port.ts";
 import {
   ask,
@@ -96,11 +96,11 @@ export class IdentityService {
     const holds = now?.state === "active" && now.context.identity?.handleId === id;
     const known = holds ? now : last;
     if (known === undefined) return isAmbiguous(request, params) ? domainMissing() : refused("HANDLE_NOT_FOUND");
-    const { context } = known;
-    const sameCredential =
-      params.clientIdentity === undefined ||
-      Buffer.from(params.clientIdentity).toString("base64") === context.identity?.credential;
-    return done({ clientId: context.id, version: context.version, current: holds && sameCredential });
+    const wanted = params.clientIdentity && Buffer.from(params.clientIdentity).toString("base64");
+    const isNamed = wanted === undefined || known.context.identity?.credential === wanted;
+    const holders = (record?.context.holders ?? []).map((one) => this.#address(request, one));
+    const { context } = isNamed ? known : ((await lastWithCredential(this.#ports.store, holders, wanted)) ?? known);
+    return done({ clientId: context.id, version: context.version, current: holds && isNamed });
   }
 
   async history(request: ApplicationRequest, { clientId }: Params<"identity.history">): Promise<Answer> {

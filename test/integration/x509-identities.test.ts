@@ -119,6 +119,24 @@ describe("identities", () => {
     expect(created).not.toHaveProperty("domain");
   });
 
+  test("a certificate is resolved to who held it, although its handle has gone to another since", async () => {
+    const { client } = await world.application({ identityProvider: house });
+    const [first, renewed] = await Promise.all(
+      [phone, ["deviceRenewed", "account", "domain"] as const].map((chain) => credentialOf(chain)),
+    );
+    if (first === undefined || renewed === undefined) throw new Error("there are two");
+    const one = await client.identity.create({ clientIdentity: first });
+    await client.identity.update({ clientId: one.clientId, clientIdentity: renewed });
+    const resolved = (clientIdentity: Uint8Array) => client.identity.resolve({ clientIdentity });
+    expect(await resolved(first)).toEqual({ clientId: one.clientId, version: 2, current: false });
+    await client.identity.delete({ clientId: one.clientId });
+    const other = await client.identity.create({ clientIdentity: first });
+    expect(await resolved(first)).toEqual({ clientId: other.clientId, version: 1, current: true });
+    expect(await resolved(renewed)).toMatchObject({ clientId: one.clientId, current: false });
+    const byHandle = await client.identity.resolve({ handle: "alice/phone", domain: "example.org" });
+    expect(byHandle).toMatchObject({ clientId: other.clientId, current: true });
+  });
+
   test("`successor` lets a certificate be renewed, and nothing else take its place", async () => {
     const strict = await world.application({ identityProvider: house, identityChange: "successor" });
     const { clientId } = await certifiedDevice(strict.client, certificates, phone);

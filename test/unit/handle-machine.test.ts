@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { HandleCommand } from "../../src/actors/handle-machine.ts";
+import { HOLDERS_MAX, type HandleCommand } from "../../src/actors/handle-machine.ts";
 import { machineCatalogue } from "../../src/actors/machine-catalogue.ts";
 import { address } from "../support/actor-world.ts";
 import { Bench, describeMachine, NOW } from "../support/machine-bench.ts";
@@ -37,7 +37,13 @@ describeMachine<State, HandleCommand["type"]>({
     { in: "free", send: timer },
     { in: "reserved", when: "another client", send: reserve("bob", "r2"), refused: "HANDLE_TAKEN" },
     { in: "reserved", when: "the same client", send: reserve("alice", "r2"), emits: [answer()] },
-    { in: "reserved", send: hold(), to: "held", emits: [disarmed], context: { lastClientId: "alice" } },
+    {
+      in: "reserved",
+      send: hold(),
+      to: "held",
+      emits: [disarmed],
+      context: { lastClientId: "alice", holders: ["alice"] },
+    },
     { in: "reserved", when: "another reservation", send: hold("r0") },
     { in: "reserved", send: release(), to: "free", emits: [disarmed] },
     { in: "reserved", when: "an earlier reservation", send: release("alice", "r0") },
@@ -121,4 +127,14 @@ it("[G8] whoever only asked for its own handle again still lets it go later", ()
   expect(bench.state).toBe("held");
   bench.send(release("alice", "r1"));
   expect(bench.state).toBe("free");
+});
+
+it("[L6] so many holders are remembered and no more, each once", () => {
+  const bench = new Bench(entry, handle);
+  for (let n = 0; n < HOLDERS_MAX + 2; n += 1) {
+    for (const command of [reserve(`c${String(n)}`), hold(), release(`c${String(n)}`)]) bench.send(command);
+  }
+  for (const command of [reserve("c9"), hold()]) bench.send(command);
+  const others = Array.from({ length: HOLDERS_MAX }, (_, n) => `c${String(n + 2)}`).filter((id) => id !== "c9");
+  expect(bench.context["holders"]).toEqual([...others, "c9"]);
 });

@@ -27,7 +27,7 @@ export const identityMethods = {
     mutates: false,
     reasons: ["HANDLE_NOT_FOUND", "IDENTITY_INVALID"],
     summary:
-      "Who holds an identity or handle now; else, with `current: false`, who held it last. Whether the identity would be accepted now is not asked.",
+      "Who holds an identity or handle now; else, with `current: false`, who held it last. Of an identity that nobody is known to have held, it tells of its handle, with `current: false`. Whether the identity would be accepted now is not asked.",
   }),
   "identity.history": method(identity.identityHistory, {
     scope: "identity",
