@@ -92,6 +92,7 @@ export class DeliverySubscription {
   /** Credit that reads on their way may use up. */
   #reservedMessages = 0;
   #reservedBytes = 0;
+  #closed = false;
 
   constructor(hub: DeliveryHub, sink: SubscriptionSink, credit: Credit) {
     this.#hub = hub;
@@ -153,8 +154,24 @@ export class DeliverySubscription {
     this.#hub.unregister(stream);
   }
 
+  /** Says nothing more. What is attached stays so until it is detached. */
   close(): void {
-    for (const stream of this.#streams.values()) this.detach(stream);
+    this.#closed = true;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Detaches so many, oldest first. False: those were all. */
+  detachSome(count: number): boolean {
+    let left = count;
+    for (const stream of this.#streams.values()) {
+      if (left === 0) return true;
+      this.detach(stream);
+      left -= 1;
+    }
+    return false;
   }
 
   grant(credit: Credit): void {
@@ -213,7 +230,7 @@ export class DeliverySubscription {
   }
 
   end(stream: AttachedStream, reason: "LINEAGE_CHANGED" | "CLOSED"): void {
-    if (stream.state === "ended") return;
+    if (stream.state === "ended" || this.#closed) return;
     if (stream.state === "opening") {
       stream.purged = true;
       return;
@@ -256,7 +273,7 @@ export class DeliverySubscription {
   }
 
   take(stream: AttachedStream, query: StreamQuery, read: StreamRead): void {
-    if (stream.state !== "open") return;
+    if (stream.state !== "open" || this.#closed) return;
     if (read.lineage !== stream.lineage) return this.end(stream, "LINEAGE_CHANGED");
     // What was durable is gone: the store lost it, and whoever owns the stream is about to say so (rule 8).
     if (read.head.last < query.knownBefore) return this.end(stream, "LINEAGE_CHANGED");
@@ -297,14 +314,15 @@ export class DeliverySubscription {
   }
 
   fallBehind(stream: AttachedStream): void {
-    if (this.#behind.has(stream) || stream.state !== "open") return;
+    if (this.#behind.has(stream) || stream.state !== "open" || this.#closed) return;
     this.#behind.add(stream);
     this.#hub.events.streamBehind();
     this.resume();
   }
 
   #mayTake(): boolean {
-    return this.#messages > this.#reservedMessages && this.#bytes > this.#reservedBytes && this.#sink.writable();
+    const hasCredit = this.#messages > this.#reservedMessages && this.#bytes > this.#reservedBytes;
+    return hasCredit && !this.#closed && this.#sink.writable();
   }
 
   /** Live events leave one message for each stream that waits for its turn, or a busy one starves it. */

@@ -4,6 +4,7 @@ import { refuse, type Refusal } from "../protocol/errors.ts";
 import type { AckFrame, CreditFrame } from "../protocol/frames.ts";
 import type { Params } from "../protocol/methods.ts";
 import type { StreamToAdd } from "../protocol/schemas/stream.ts";
+import type { RunQueue } from "../run-queue.ts";
 import type { Acknowledgements } from "../services/acknowledgements.ts";
 import type { Delivery } from "../services/delivery.ts";
 import type { AttachedStream, DeliverySubscription, SubscriptionSink } from "../services/delivery-subscription.ts";
@@ -14,8 +15,10 @@ import { refuseStreamKind } from "./request-rules.ts";
 export interface SubscriptionsOptions {
   readonly principal: Principal;
   readonly delivery: Delivery;
-  readonly streams: StreamDirectory;
-  readonly acknowledgements: Acknowledgements;
+  readonly streams: Pick<StreamDirectory, "actorOf" | "resolve">;
+  readonly acknowledgements: Pick<Acknowledgements, "add">;
+  /** In whose turns streams are let go of. */
+  readonly runQueue: RunQueue;
   readonly limits: { readonly streamsMax: number; readonly subscriptionsMax: number };
   sinkOf(subscription: number): SubscriptionSink;
 }
@@ -29,6 +32,8 @@ export interface SubscriptionAnswer {
 
 /** Look-ups of one call on their way at once. */
 const LOOKUPS_MAX = 32;
+/** Streams let go of in one piece of work. */
+const DETACHES_A_PIECE = 128;
 
 interface OpenSubscription {
   readonly delivery: DeliverySubscription;
@@ -107,12 +112,11 @@ export class Subscriptions {
     return done({});
   }
 
-  close({ subscription }: Params<"subscription.close">): SubscriptionAnswer {
+  async close({ subscription }: Params<"subscription.close">): Promise<SubscriptionAnswer> {
     const open = this.#open.get(subscription);
     if (open === undefined) return refused(refuse("SUBSCRIPTION_NOT_FOUND"));
     this.#open.delete(subscription);
-    this.#streamCount -= open.delivery.size;
-    open.delivery.close();
+    await this.#letGo(open.delivery);
     return done({});
   }
 
@@ -140,9 +144,23 @@ export class Subscriptions {
   }
 
   closeAll(): void {
-    for (const { delivery } of this.#open.values()) delivery.close();
+    for (const { delivery } of this.#open.values()) void this.#letGo(delivery);
     this.#open.clear();
-    this.#streamCount = 0;
+  }
+
+  /** Silent at once; detached piece by piece, and counted until then: many would hold the event loop (F19). */
+  #letGo(delivery: DeliverySubscription): Promise<void> {
+    delivery.close();
+    return new Promise((resolve) => {
+      const step = (): boolean => {
+        const { size } = delivery;
+        const isMore = delivery.detachSome(DETACHES_A_PIECE);
+        this.#streamCount -= size - delivery.size;
+        if (!isMore) resolve();
+        return isMore;
+      };
+      this.#options.runQueue.add({ share: 1, step });
+    });
   }
 
   async #addOne(open: OpenSubscription, item: StreamToAdd, openings: Opening[]): Promise<AddedStream> {
@@ -168,7 +186,7 @@ export class Subscriptions {
 
   #detach(open: OpenSubscription, stream: AttachedStream): void {
     open.inboxes.delete(stream.number);
-    if (stream.state === "ended") return;
+    if (stream.state === "ended" || open.delivery.closed) return;
     this.#streamCount -= 1;
     open.delivery.detach(stream);
   }
