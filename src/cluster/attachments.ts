@@ -1,11 +1,14 @@
 // As an edge: the streams that this node's sessions follow, attached to their shards' owners. What an attachment may
 // lose (a cut link, a moved shard) is read from the log: after each one the heads are looked at (rule 9).
 import { shardOf } from "../actors/actor-address.ts";
+import type { Lane, RunQueue } from "../run-queue.ts";
 import type { ActorKey, Fence, Shard, StreamEntry } from "../store/store.ts";
 import type { AttachAnswer, PeerNotice, PeerRequest } from "./peer-frames.ts";
 
 export interface AttachmentsOptions {
   readonly shardCount: number;
+  /** In whose turns shards are looked after. */
+  readonly runQueue: RunQueue;
   nodeId(): string;
   ownerOf(shard: Shard): string | undefined;
   /** Of a shard that is owned here. */
@@ -46,6 +49,9 @@ const ACTORS_A_REQUEST = 4_096;
 export class Attachments {
   readonly #options: AttachmentsOptions;
   readonly #attachments = new Map<Shard, Attachment>();
+  /** Shards that wait to be looked after: each asks for thousands of streams when a link was cut (F19). */
+  readonly #due = new Set<Shard>();
+  readonly #lane: Lane = { share: 1, step: () => this.#lookAfterNext() };
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: AttachmentsOptions) {
@@ -53,7 +59,7 @@ export class Attachments {
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.#lookAfterAll(), LOOK_MS).unref();
+    this.#timer = setInterval(() => this.#lookAfter(this.#attachments.keys()), LOOK_MS).unref();
   }
 
   stop(): void {
@@ -123,7 +129,7 @@ export class Attachments {
       // Lost and claimed again: its owner may have forgotten who follows, and what happened in between is in the log.
       attachment.fence = fence;
       for (const actor of attachment.actors) attachment.fresh.add(actor);
-      this.#attach(shard, attachment);
+      this.#lookAfter([shard]);
     }
     return true;
   }
@@ -150,8 +156,19 @@ export class Attachments {
     return attachment;
   }
 
-  #lookAfterAll(): void {
-    for (const [shard, attachment] of this.#attachments) this.#attach(shard, attachment);
+  #lookAfter(shards: Iterable<Shard>): void {
+    for (const shard of shards) this.#due.add(shard);
+    if (this.#due.size > 0) this.#options.runQueue.add(this.#lane);
+  }
+
+  #lookAfterNext(): boolean {
+    for (const shard of this.#due) {
+      this.#due.delete(shard);
+      const attachment = this.#attachments.get(shard);
+      if (attachment !== undefined) this.#attach(shard, attachment);
+      break;
+    }
+    return this.#due.size > 0;
   }
 
   #attach(shard: Shard, attachment: Attachment): void {

@@ -157,7 +157,8 @@ export class Cluster {
       forwarded: () => events.callForwarded(),
       marked: (shard, mark) => this.#watermarks.hear(shard, mark),
     });
-    const streams = { ...view, shardCount: store.shardCount, ownerOf: (shard: Shard) => this.router.ownerOf(shard) };
+    const ownerOf = (shard: Shard): string | undefined => this.router.ownerOf(shard);
+    const streams = { ...view, shardCount: store.shardCount, ownerOf, runQueue };
     this.followers = new Followers(streams);
     this.attachments = new Attachments({
       ...streams,

@@ -1,6 +1,7 @@
 // As an owner: which nodes follow which streams of the shards that are owned here. They get one copy of each event,
 // bound to the fence (rule 9).
 import { actorKey, parseActorKey, shardOf } from "../actors/actor-address.ts";
+import type { RunQueue } from "../run-queue.ts";
 import type { ActorKey, Fence, Shard, StreamEntry } from "../store/store.ts";
 import type { AttachAnswer, PeerNotice } from "./peer-frames.ts";
 
@@ -11,6 +12,8 @@ export interface FollowingNode {
 
 export interface FollowersOptions {
   readonly shardCount: number;
+  /** In whose turns a node is forgotten. */
+  readonly runQueue: RunQueue;
   nodeId(): string;
   fenceOf(shard: Shard): Fence | undefined;
   ownerOf(shard: Shard): string | undefined;
@@ -63,9 +66,17 @@ export class Followers {
     for (const actor of actors) this.#forget(node, shardOf(actor, this.#options.shardCount), [actor]);
   }
 
-  /** The link that it came by is gone. */
+  /** The link that it came by is gone, and takes no more notices: it is forgotten shard by shard (F19). */
   ended(node: FollowingNode): void {
-    for (const [shard, { nodesOf }] of this.#followed) this.#forget(node, shard, nodesOf.keys());
+    const shards = this.#followed.entries();
+    const step = (): boolean => {
+      const next = shards.next();
+      if (next.done === true) return false;
+      const [shard, { nodesOf }] = next.value;
+      this.#forget(node, shard, nodesOf.keys());
+      return true;
+    };
+    this.#options.runQueue.add({ share: 1, step });
   }
 
   /** Called by the gate once the entries are durable, in order for each actor. */

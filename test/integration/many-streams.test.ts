@@ -80,3 +80,12 @@ it("[S2] [F19] a subscription that is closed is silent at once; its streams coun
   subscriptions.open({ messages: 1, bytes: 1 });
   expect(await add(3, 1)).toMatchObject({ streams: [{ recovered: true }] });
 });
+
+it("[L6] [F19] a link that is cut is forgotten, and hung anew with all its streams, in pieces", async () => {
+  const { blockCpuMs } = await blocking(async () => {
+    world.cutLink();
+    await expect.poll(() => world.followed.size, WAIT).toBe(0);
+    await expect.poll(() => world.followed.size, WAIT).toBe(STREAMS);
+  });
+  expect(blockCpuMs).toBeLessThan(BLOCK_MS_MAX);
+});

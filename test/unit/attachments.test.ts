@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { Attachments } from "../../src/cluster/attachments.ts";
 import type { AttachAnswer, PeerNotice, PeerRequest } from "../../src/cluster/peer-frames.ts";
+import { RunQueue } from "../../src/run-queue.ts";
 import type { ActorKey, Fence } from "../../src/store/store.ts";
 
 const [HERE, OTHER] = ["here", "other"];
@@ -16,6 +17,7 @@ class Edge {
   readonly answers: ((answer: AttachAnswer) => void)[] = [];
   readonly attachments = new Attachments({
     shardCount: 1,
+    runQueue: new RunQueue({ turnMs: 10 }),
     nodeId: () => HERE,
     ownerOf: () => this.owner,
     fenceOf: () => this.fence,
