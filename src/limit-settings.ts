@@ -218,10 +218,16 @@ export const LIMIT_SETTINGS = {
     16_384,
     "Requests without an answer on one link between nodes.",
   ),
-  peerMessageBytesMax: wholeNumber("bytes", MIB, 1024 * MIB, 128 * MIB, "One message between nodes."),
+  peerMessageBytesMax: wholeNumber(
+    "bytes",
+    16 * MIB,
+    1024 * MIB,
+    128 * MIB,
+    "One message between nodes; a call or an answer that is larger is not sent.",
+  ),
   peerQueueBytesMax: wholeNumber(
     "bytes",
-    MIB,
+    16 * MIB,
     4096 * MIB,
     256 * MIB,
     "Bytes waiting for one other node; more cuts the link, and what was missed is read from the store.",

@@ -92,7 +92,7 @@ export class PeerLinkServer {
   /** A connection that stands; `beneath` tells of its bytes before they are whole messages. */
   accept(socket: PeerSocket, beneath: Beneath): void {
     const challenge = Uint8Array.from(randomBytes(PROOF_NONCE_BYTES));
-    const writer = new PeerLinkWriter(socket, this.#options.limits.peerQueueBytesMax);
+    const writer = new PeerLinkWriter(socket, this.#options.limits);
     let session: PeerSession | undefined;
     this.#open.add(socket);
     this.#makeRoom();
@@ -188,6 +188,7 @@ export class PeerLinkServer {
 async function respond(writer: PeerLinkWriter, id: number, { value, settled }: PeerAnswer): Promise<void> {
   // What has arrived already needs no second frame.
   const arrived = await Promise.race([settled, Promise.resolve(undefined)]);
-  writer.send({ frame: "response", id, value, owes: arrived !== true });
+  const isSent = writer.send({ frame: "response", id, value, owes: arrived !== true });
+  if (!isSent) throw new Error("the answer is larger than a message may be");
   if (arrived !== true) writer.send({ frame: "settled", id, arrived: await settled });
 }

@@ -3,18 +3,14 @@
 import { randomBytes } from "node:crypto";
 import { FrameIntake } from "../frame-intake.ts";
 import type { RunQueue } from "../run-queue.ts";
-import { PeerLinkWriter } from "./peer-link-writer.ts";
+import { PeerLinkWriter, type PeerWriterLimits } from "./peer-link-writer.ts";
 import { decodePeerFrames, type PeerAnswer, type PeerFrame, type PeerNotice, type PeerRequest } from "./peer-frames.ts";
 import { isProofNonce, PROOF_NONCE_BYTES, prove, proves } from "./peer-proof.ts";
 import type { DialPeer, PeerSocket } from "./peer-link-socket.ts";
 
-export interface LinkLimits {
+export interface LinkLimits extends PeerWriterLimits {
   /** Requests without an answer on one link. */
   readonly peerRequestsMax: number;
-  /** Bytes of one message between nodes. */
-  readonly peerMessageBytesMax: number;
-  /** Bytes waiting for one peer; more cuts the link. */
-  readonly peerQueueBytesMax: number;
 }
 
 export interface PeerLinkOptions {
@@ -95,6 +91,8 @@ export class PeerLink {
     if (this.#waiting.size >= this.#options.limits.peerRequestsMax) return Promise.reject(new NotSent("link is full"));
     const id = this.#nextId;
     this.#nextId = (this.#nextId % 0xffffffff) + 1;
+    const isSent = writer.send({ frame: "request", id, ttlMs, request });
+    if (!isSent) return Promise.reject(new NotSent("larger than a message may be"));
     return new Promise((resolve, reject) => {
       const alarm = setTimeout(
         () => {
@@ -104,10 +102,10 @@ export class PeerLink {
         Math.max(ttlMs, 1),
       );
       this.#waiting.set(id, { untilMs: performance.now() + ttlMs, resolve, reject, alarm });
-      writer.send({ frame: "request", id, ttlMs, request });
     });
   }
 
+  /** One that is not sent is news lost: it is read from the store. */
   notify(notice: PeerNotice): void {
     this.#writer?.send({ frame: "notice", notice });
   }
@@ -169,12 +167,12 @@ export class PeerLink {
     if (frame.frame === "challenge" && state.challenge === undefined && isProofNonce(frame.nonce)) {
       state.challenge = frame.nonce;
       const proof = prove(linkKey, { side: "dialling", ...both(frame.nonce) });
-      new PeerLinkWriter(socket, limits.peerQueueBytesMax).send({ frame: "hello", from: state.from, to, nonce, proof });
+      new PeerLinkWriter(socket, limits).send({ frame: "hello", from: state.from, to, nonce, proof });
     } else if (frame.frame === "welcome" && state.challenge !== undefined && !state.proven) {
       if (socket.readyState !== socket.OPEN) return; // cut while it waited for its turn
       if (!proves(linkKey, { side: "listening", ...both(state.challenge) }, frame.proof)) throw new Error("no proof");
       state.proven = true;
-      this.#writer = new PeerLinkWriter(socket, limits.peerQueueBytesMax);
+      this.#writer = new PeerLinkWriter(socket, limits);
       this.#options.reachable(true);
     } else if (!state.proven) throw new Error("a frame before the proof");
     else this.#answered(frame);

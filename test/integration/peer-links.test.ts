@@ -3,7 +3,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { WebSocket } from "ws";
-import { NotAnswered, NotSent, PeerLink } from "../../src/cluster/peer-link.ts";
+import { NotAnswered, NotSent, PeerLink, type PeerLinkOptions } from "../../src/cluster/peer-link.ts";
 import { PeerLinkServer } from "../../src/cluster/peer-link-server.ts";
 import { PeerLinkWriter } from "../../src/cluster/peer-link-writer.ts";
 import { PEER_PATH, PEER_SUBPROTOCOL, type PeerRequest } from "../../src/cluster/peer-frames.ts";
@@ -19,9 +19,10 @@ let server: PeerLinkServer;
 let links: PeerLink[];
 let asked: PeerRequest[];
 let settle: (arrived: boolean) => void;
+let value: unknown;
 
 beforeEach(async () => {
-  [links, asked] = [[], []];
+  [links, asked, value] = [[], [], { n: 2n ** 60n }];
   server = new PeerLinkServer({
     nodeId: () => "listener",
     linkKey: KEY,
@@ -31,7 +32,7 @@ beforeEach(async () => {
       asked.push(request);
       if (request.kind === "handOver") return new Promise(() => undefined);
       if (request.kind === "attach") return Promise.reject(new Error("no such shard"));
-      return Promise.resolve({ value: { n: 2n ** 60n }, settled: new Promise((resolve) => (settle = resolve)) });
+      return Promise.resolve({ value, settled: new Promise((resolve) => (settle = resolve)) });
     },
     opened: () => undefined,
     noticed: () => undefined,
@@ -50,7 +51,9 @@ afterEach(async () => {
 
 const address = (): string => `127.0.0.1:${String((http.address() as AddressInfo).port)}`;
 
-function dial(more: { linkKey?: Uint8Array; to?: string } = {}): { link: PeerLink; reached: boolean[] } {
+type DialMore = Partial<Pick<PeerLinkOptions, "linkKey" | "to" | "limits" | "runQueue" | "notice" | "dial">>;
+
+function dial(more: DialMore = {}): { link: PeerLink; reached: boolean[] } {
   const reached: boolean[] = [];
   const link = new PeerLink({
     from: () => "dialler",
@@ -67,6 +70,11 @@ function dial(more: { linkKey?: Uint8Array; to?: string } = {}): { link: PeerLin
   });
   links.push(link);
   return { link, reached };
+}
+
+/** Of a settled request. */
+async function answered(link: PeerLink, applicationId: string): Promise<boolean> {
+  return (await link.request({ kind: "forgetApplication", applicationId }, 5_000)).value !== undefined;
 }
 
 const forget: PeerRequest = { kind: "forgetApplication", applicationId: "a" };
@@ -136,10 +144,30 @@ it("[G10] [F22] a stranger's hello of another form than it promises ends there",
   await new Promise((resolve) => socket.once("message", resolve));
   // Its length alone would have memory set aside for it.
   const nonce = { length: 2 ** 31 } as unknown as Uint8Array;
-  const writer = new PeerLinkWriter(socket, limits.peerQueueBytesMax);
+  const writer = new PeerLinkWriter(socket, limits);
   writer.send({ frame: "hello", from: "stranger", to: "listener", nonce, proof: new Uint8Array(32) });
   const before = process.memoryUsage().arrayBuffers;
   await closed;
   expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 24);
   expect(asked).toEqual([]);
+});
+
+it("[L6] frames of one tick that are more than a message may be leave in several, in their order", async () => {
+  const { link, reached } = dial({ limits: { ...limits, peerRequestsMax: 9, peerQueueBytesMax: 16_777_216 } });
+  await expect.poll(() => reached).toEqual([true]);
+  const sent = ["a", "b", "c", "d", "e"].map((letter) => letter.repeat(500_000));
+  expect(await Promise.all(sent.map((applicationId) => answered(link, applicationId)))).not.toContain(false);
+  expect(asked).toEqual(sent.map((applicationId) => ({ kind: "forgetApplication", applicationId })));
+  expect(reached).toEqual([true]);
+});
+
+it("[G6] [L6] a frame larger than a message may be is not sent, and cuts nobody off", async () => {
+  const { link, reached } = dial({ limits: { ...limits, peerQueueBytesMax: 16_777_216 } });
+  await expect.poll(() => reached).toEqual([true]);
+  await expect(answered(link, "a".repeat(2_000_000))).rejects.toThrow(NotSent);
+  value = new Uint8Array(2_000_000);
+  await expect(answered(link, "b")).rejects.toThrow("larger than a message");
+  value = {};
+  expect(await answered(link, "c")).toBe(true);
+  expect(reached).toEqual([true]);
 });
