@@ -14,7 +14,12 @@ export interface FrameIntakeOptions<Frame> {
   /** `decode` or `take` threw: nothing more is taken. */
   failed(error: unknown): void;
   /** More than `bytesMax` wait, or half of that no more. */
-  readonly backlog?: { readonly bytesMax: number; changed(isFull: boolean): void };
+  readonly backlog: FrameBacklog;
+}
+
+export interface FrameBacklog {
+  readonly bytesMax: number;
+  changed(isFull: boolean): void;
 }
 
 interface Message {
@@ -95,7 +100,6 @@ export class FrameIntake<Frame> {
   #count(bytes: number): void {
     this.#bytes += bytes;
     const { backlog } = this.#options;
-    if (backlog === undefined) return;
     const isFull = this.#bytes > (this.#full ? backlog.bytesMax / 2 : backlog.bytesMax);
     if (isFull === this.#full) return;
     this.#full = isFull;

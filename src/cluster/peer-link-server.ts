@@ -6,7 +6,7 @@ import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 import { FrameIntake } from "../frame-intake.ts";
 import type { RunQueue } from "../run-queue.ts";
-import { LINK_SHARE, type LinkLimits } from "./peer-link.ts";
+import { LINK_SHARE, linkBacklog, type LinkLimits } from "./peer-link.ts";
 import { PeerLinkWriter } from "./peer-link-writer.ts";
 import {
   decodePeerFrames,
@@ -113,7 +113,6 @@ export class PeerLinkServer {
     socket.on("error", () => undefined); // `close` follows
     const intake = new FrameIntake<PeerFrame>({
       queue: this.#options.runQueue,
-      // No backlog: what waits is bounded by what the other node's sessions may have in flight.
       share: LINK_SHARE,
       decode: decodePeerFrames,
       take: (frame, arrivedMs) => {
@@ -128,6 +127,7 @@ export class PeerLinkServer {
       },
       // Not one of our nodes, or one that means another: it may dial again.
       failed: () => socket.terminate(),
+      backlog: linkBacklog(socket, this.#options.limits),
     });
     socket.on("close", () => {
       intake.stop();

@@ -11,6 +11,10 @@ export interface PeerSocket {
   send(message: Uint8Array): void;
   ping(): void;
   terminate(): void;
+  /** Nothing is read until `resume()`. */
+  pause(): void;
+  resume(): void;
+  readonly isPaused: boolean;
   on(event: "message", heard: (data: Uint8Array) => void): unknown;
   on(event: "pong" | "close", heard: () => void): unknown;
   on(event: "error", heard: (error: Error) => void): unknown;

@@ -6,7 +6,7 @@ import type { PeerSocket } from "./peer-link-socket.ts";
 export interface PeerWriterLimits {
   /** Bytes of one message between nodes. */
   readonly peerMessageBytesMax: number;
-  /** Bytes waiting for one peer; more cuts the link. */
+  /** Bytes waiting for one peer, more cuts the link; or come from it and waiting here, more is not read. */
   readonly peerQueueBytesMax: number;
 }
 

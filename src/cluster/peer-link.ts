@@ -1,7 +1,7 @@
 // This node's link to one other: dials, proves itself, sends requests and hears notices, and dials again when it is
 // cut. What was sent and not answered when the link goes is of unknown outcome; nothing is sent twice.
 import { randomBytes } from "node:crypto";
-import { FrameIntake } from "../frame-intake.ts";
+import { FrameIntake, type FrameBacklog } from "../frame-intake.ts";
 import type { RunQueue } from "../run-queue.ts";
 import { PeerLinkWriter, type PeerWriterLimits } from "./peer-link-writer.ts";
 import { decodePeerFrames, type PeerAnswer, type PeerFrame, type PeerNotice, type PeerRequest } from "./peer-frames.ts";
@@ -56,6 +56,12 @@ interface Waiting {
 
 /** Frames taken in a row, where of a session it is one: a link carries what many sessions ask, and the answers that others wait for. */
 export const LINK_SHARE = 16;
+
+/** No more waits here than may wait at the other end: the rest stays there. */
+export function linkBacklog(socket: PeerSocket, { peerQueueBytesMax }: LinkLimits): FrameBacklog {
+  return { bytesMax: peerQueueBytesMax, changed: (isFull) => (isFull ? socket.pause() : socket.resume()) };
+}
+
 const REDIAL_MS = 100;
 /** Dials in a row that fail before the other counts as out of reach. */
 const FAILURES_TELLING = 2;
@@ -128,6 +134,8 @@ export class PeerLink {
       heardMs: performance.now(),
     };
     const watch = setInterval(() => {
+      // Who does not listen hears nothing.
+      if (socket.isPaused) state.heardMs = performance.now();
       if (performance.now() - state.heardMs > SILENCE_MS) socket.terminate();
       else if (socket.readyState === socket.OPEN) socket.ping();
     }, PING_MS);
@@ -140,6 +148,7 @@ export class PeerLink {
       take: (frame) => this.#received(socket, state, nonce, frame),
       // Whatever it is, it is not one of our nodes: dialled anew, as after every cut.
       failed: () => socket.terminate(),
+      backlog: linkBacklog(socket, this.#options.limits),
     });
     socket.on("message", (data) => {
       state.heardMs = performance.now();

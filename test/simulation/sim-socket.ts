@@ -73,6 +73,10 @@ export class SimSocket extends EventEmitter {
     else this.lost(packet.code);
   }
 
+  get isPaused(): boolean {
+    return this.#paused;
+  }
+
   pause(): void {
     this.#paused = true;
   }
