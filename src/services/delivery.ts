@@ -78,11 +78,6 @@ export class Delivery {
     for (const stream of this.#attached.get(actor) ?? []) stream.subscription.end(stream, "CLOSED");
   }
 
-  /** Called once a whole application is gone. */
-  purgedApplication(applicationId: string): void {
-    for (const actor of this.#attached.keys()) if (actor.startsWith(`${applicationId}/`)) this.purged(actor);
-  }
-
   /** Ends every read to come; what is attached stays silent from now on. */
   stop(): void {
     clearInterval(this.#checks);

@@ -61,7 +61,7 @@ describe("broken streams", () => {
     expect(h.client.of("reset")[0]).toMatchObject({ stream: inbox!.stream, reason: "CLOSED" });
     h.world.streams.append(h.world.actorOf(APPLICATION, GROUP), 3, "application", Uint8Array.of(0x80));
     await h.arrived(group!.stream, 3);
-    h.world.delivery.purgedApplication(APPLICATION);
+    h.world.delivery.purged(h.world.actorOf(APPLICATION, GROUP));
     await h.client.until(() => h.client.of("reset").length === 2, "both resets");
   });
 
