@@ -2,11 +2,11 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { WebSocket } from "ws";
+import { WebSocket, WebSocketServer } from "ws";
 import { NotAnswered, NotSent, PeerLink, type PeerLinkOptions } from "../../src/cluster/peer-link.ts";
 import { PeerLinkServer } from "../../src/cluster/peer-link-server.ts";
 import { PeerLinkWriter } from "../../src/cluster/peer-link-writer.ts";
-import { PEER_PATH, PEER_SUBPROTOCOL, type PeerRequest } from "../../src/cluster/peer-frames.ts";
+import { decodePeerFrames, PEER_PATH, PEER_SUBPROTOCOL, type PeerRequest } from "../../src/cluster/peer-frames.ts";
 import { webSocketDialer } from "../../src/cluster/peer-link-socket.ts";
 import { RunQueue } from "../../src/run-queue.ts";
 
@@ -51,7 +51,7 @@ afterEach(async () => {
 
 const address = (): string => `127.0.0.1:${String((http.address() as AddressInfo).port)}`;
 
-type DialMore = Partial<Pick<PeerLinkOptions, "linkKey" | "to" | "limits" | "runQueue" | "notice" | "dial">>;
+type DialMore = Partial<Pick<PeerLinkOptions, "from" | "linkKey" | "to" | "address" | "limits">>;
 
 function dial(more: DialMore = {}): { link: PeerLink; reached: boolean[] } {
   const reached: boolean[] = [];
@@ -170,4 +170,32 @@ it("[G6] [L6] a frame larger than a message may be is not sent, and cuts nobody 
   value = {};
   expect(await answered(link, "c")).toBe(true);
   expect(reached).toEqual([true]);
+});
+
+it("[G10] what a dialler says itself, said back to it, proves nothing", async () => {
+  const mirror = new WebSocketServer({ port: 0, host: "127.0.0.1", path: PEER_PATH });
+  await new Promise((resolve) => mirror.once("listening", resolve));
+  const said: string[] = [];
+  mirror.on("connection", (socket) => {
+    // Its challenge is that of the dialler's own listening side, to which it hands what comes of it.
+    const behind = new WebSocket(`ws://${address()}${PEER_PATH}`, PEER_SUBPROTOCOL);
+    behind.on("error", () => undefined);
+    behind.on("message", (data) => socket.send(data));
+    socket.on("error", () => undefined);
+    socket.on("message", (data: Buffer) => {
+      const [hello] = decodePeerFrames(data);
+      if (hello?.frame !== "hello") return;
+      said.push(hello.frame);
+      behind.send(data);
+      new PeerLinkWriter(socket, limits).send({ frame: "welcome", proof: hello.proof });
+    });
+  });
+  const { port } = mirror.address() as AddressInfo;
+  const { reached } = dial({ from: () => "listener", to: "other", address: `127.0.0.1:${String(port)}` });
+  await expect.poll(() => said.length).toBeGreaterThan(2);
+  expect(reached).not.toContain(true);
+  expect(asked).toEqual([]);
+  for (const socket of mirror.clients) socket.terminate();
+  for (const link of links) link.stop();
+  await new Promise((resolve) => mirror.close(resolve));
 });
