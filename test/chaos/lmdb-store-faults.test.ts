@@ -1,5 +1,6 @@
 // The embedded store when things go wrong: two processes, kill -9, no sync, a full disk, foreign folders.
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -101,6 +102,17 @@ test("[F14] a disk that is full refuses the batch whole; what was acknowledged s
   for (let shard = 0; shard < CHILD_SHARDS; shard += 1)
     await assertWhole(store, shard, lastAcknowledged(writer, shard));
   await store.close();
+});
+
+test("[F14] a process whose disk was full goes on when there is room again", async () => {
+  await (await open()).close();
+  const writer = start(["fsync", "refill"], ["prlimit", "--fsize=3000000:"]);
+  const failures = (shard: number): number => writer.lines.filter((line) => line.startsWith(`failed ${shard} `)).length;
+  await writer.until(() => (failures(0) >= 3 && failures(1) >= 3) || undefined);
+  const full = writer.lines.length;
+  const raised = spawnSync("prlimit", ["--pid", String(writer.pid), "--fsize=unlimited:"]);
+  assert.equal(raised.status, 0, String(raised.stderr));
+  await writer.until(() => writer.lines.slice(full).some((line) => line.startsWith("ack")) || undefined);
 });
 
 test("[F18] another shard count, or another deployment's folder, is refused", async () => {

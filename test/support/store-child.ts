@@ -1,7 +1,8 @@
 // A process that opens an embedded store and says what it is told was acknowledged: for tests that kill it,
-// trace it, or take its disk away. Arguments: folder, durability, mode, sabotage (comma-separated).
+// trace it, or take its disk away and give it back. Arguments: folder, durability, mode, sabotage (comma-separated).
 import { writeSync } from "node:fs";
 import { performance } from "node:perf_hooks";
+import { setTimeout as delay } from "node:timers/promises";
 import { openLmdbStore } from "../../src/store/lmdb/lmdb-store.ts";
 import type { SabotageSwitch } from "../../src/store/sabotage.ts";
 import type { Durability, Operation, Store } from "../../src/store/store.ts";
@@ -37,7 +38,7 @@ async function write(store: Store, shard: number): Promise<void> {
   const nonce = `${process.pid}-${shard}`;
   const claimed = await store.claim(shard, seen?.fence, { nonce, owner: "child", address: "-", freshLineage: "l" });
   if (claimed.kind !== "claimed") throw new Error("the claim was lost");
-  const filler = new Uint8Array(mode === "fill" ? 200_000 : 100);
+  const filler = new Uint8Array(mode === "fill" || mode === "refill" ? 200_000 : 100);
   for (let sequence = claimed.record.sequence + 1; ; sequence += 1) {
     const text = new Uint8Array(Buffer.from(String(sequence)));
     const operations: Operation[] = [
@@ -52,7 +53,11 @@ async function write(store: Store, shard: number): Promise<void> {
     } catch (error) {
       const read = await store.readStreamHead(shard, CHILD_ACTOR);
       say(`failed ${shard} ${sequence} ${(error as Error).name} ${read.head.last}`);
-      return;
+      if (mode !== "refill") return;
+      // The same batch again, as long as it takes.
+      sequence -= 1;
+      await delay(20);
+      continue;
     }
     say(`ack ${shard} ${sequence} ${(performance.now() - startedAt).toFixed(1)}`);
     if (mode === "few" && sequence === 5) return;

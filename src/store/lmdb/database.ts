@@ -30,6 +30,9 @@ export class Database {
       // Without it a commit's promise waits for fdatasync of the data and the synced write of the meta page.
       // With it (level memory) the sync follows later, and a crash of the host falls back to the last synced commit.
       overlappingSync: !options.synced && options.syncOff !== true,
+      // Ours are whole transactions, gathered by GroupWriter. With it the library makes a promise of its own for each,
+      // which nobody can catch: a commit that fails would end the process.
+      eventTurnBatching: false,
       readOnly: options.readOnly === true,
       noSync: options.syncOff === true,
     });
