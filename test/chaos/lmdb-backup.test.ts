@@ -5,10 +5,13 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { backupLmdb, restoreLmdb } from "../../src/store/lmdb/backup.ts";
+import { checkWholeDataFile } from "../../src/store/lmdb/data-file.ts";
+import { Database } from "../../src/store/lmdb/database.ts";
 import { openLmdbStore } from "../../src/store/lmdb/lmdb-store.ts";
 import { type Store, StoreRefused } from "../../src/store/store.ts";
 import { bytes, Owner, text } from "../contract/store-case.ts";
 import { CHILD_ACTOR, CHILD_SHARDS } from "../support/store-child-facts.ts";
+import { randomFrom, seedOf } from "../support/seed.ts";
 import { TypescriptProcess } from "../support/typescript-process.ts";
 
 let base: string;
@@ -105,3 +108,47 @@ test("[F18] a data folder whose file is no database is refused, not crashed on",
   await writeFile(at("data/data.mdb"), "no database");
   await expect(open("data")).rejects.toThrow("no database that this version reads");
 });
+
+test("[F18] a data folder whose file was cut is refused at the start, not crashed on while it serves", async () => {
+  const store = await open("data");
+  const owner = await Owner.of(store, 0);
+  await owner.apply({ op: "putPart", actor: "app/keyPool/1", name: "last/1", bytes: new Uint8Array(50_000) });
+  await store.close();
+  const whole = await readFile(at("data/data.mdb"));
+  for (const length of [30, 4096, 9000, whole.length >> 1, whole.length - 4096]) {
+    await writeFile(at("data/data.mdb"), whole.subarray(0, length));
+    await expect(open("data"), String(length)).rejects.toThrow(/cut short|no database that this version reads/);
+    await expect(restoreLmdb(at("data/data.mdb"), at("other")), String(length)).rejects.toThrow(StoreRefused);
+  }
+  await writeFile(at("data/data.mdb"), whole);
+  await (await open("data")).close();
+});
+
+test("[F18] a data file that lacks free pages at its end is whole: the library never wrote them", async () => {
+  await mkdir(at("data"));
+  const database = new Database({ path: at("data"), synced: true });
+  const random = randomFrom(seedOf("free pages at the end"));
+  const key = (): Buffer => Buffer.from(`key ${Math.floor(random() * 30_000)}`);
+  let short = 0;
+  while (short === 0) {
+    database.transactionSync(() => {
+      const put = Array.from({ length: 1 + Math.floor(random() * 30) }, key);
+      for (const each of put)
+        database.put(each, new Uint8Array(Math.floor(random() * (random() < 0.1 ? 60_000 : 1500))));
+      for (const each of put) if (random() < 0.8) database.remove(each);
+    });
+    if ((await stat(at("data/data.mdb"))).size < (await bytesNamed(at("data/data.mdb")))) short += 1;
+    checkWholeDataFile(at("data/data.mdb"));
+  }
+  await database.close();
+});
+
+/** Bytes of all pages that the newest meta page names. */
+async function bytesNamed(file: string): Promise<number> {
+  const bytes = await readFile(file);
+  const [first, second] = [0, 4096].map((page) => ({
+    last: Number(bytes.readBigUInt64LE(page + 144)),
+    transaction: Number(bytes.readBigUInt64LE(page + 152)),
+  })) as [{ last: number; transaction: number }, { last: number; transaction: number }];
+  return 4096 * (1 + (second.transaction > first.transaction ? second : first).last);
+}

@@ -1,9 +1,10 @@
 // The one place that speaks to the lmdb library: open, get, put, remove, ranges, transactions.
 // Knows nothing of shards or actors. Values that it hands out are copies owned by the caller.
-import { chmodSync, closeSync, fsyncSync, openSync } from "node:fs";
+import { chmodSync, closeSync, fsyncSync, openSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { open, type RootDatabase } from "lmdb";
-import { checkDataFile } from "./data-file.ts";
+import { StoreUnavailable } from "../store.ts";
+import { checkDataFileBegins, checkWholeDataFile } from "./data-file.ts";
 import type { KeyRange } from "./keys.ts";
 
 export interface DatabaseOptions {
@@ -20,8 +21,12 @@ export class Database {
   readonly #env: RootDatabase<Buffer, Buffer>;
 
   constructor(options: DatabaseOptions) {
-    if (options.readOnly !== true) createPrivately(options.path);
-    checkDataFile(join(options.path, "data.mdb"));
+    const file = join(options.path, "data.mdb");
+    if (options.readOnly === true) checkDataFileBegins(file);
+    else {
+      createPrivately(options.path);
+      if (statSync(file).size > 0) checkWholeDataFile(file, options.synced);
+    }
     this.#env = open<Buffer, Buffer>({
       path: options.path,
       noSubdir: false,
@@ -95,9 +100,13 @@ export class Database {
     return this.#env.transactionSync(action);
   }
 
-  /** Puts a consistent copy into an empty folder while another process reads and writes. */
-  copyTo(folder: string): Promise<void> {
-    return this.#env.backup(folder, true);
+  /** Puts a consistent copy into an empty folder while another process reads and writes. @throws StoreUnavailable */
+  async copyTo(folder: string): Promise<void> {
+    try {
+      await this.#env.backup(folder, true);
+    } catch (error) {
+      throw new StoreUnavailable(`the copy could not be written: ${(error as Error).message}`, { cause: error });
+    }
   }
 
   close(): Promise<void> {
