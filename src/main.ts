@@ -21,7 +21,9 @@ async function copy(
   try {
     await run(source, target);
   } catch (error) {
-    if (!(error instanceof StoreRefused || error instanceof StoreUnavailable)) throw error;
+    // The system's own, of a file or a disk, say what and where.
+    const isOfSystem = error instanceof Error && "syscall" in error;
+    if (!(error instanceof StoreRefused || error instanceof StoreUnavailable || isOfSystem)) throw error;
     fail(error.message, EXIT_REFUSED);
   }
 }

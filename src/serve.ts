@@ -7,6 +7,7 @@ import type { Config } from "./config.ts";
 import { EXIT_REFUSED, EXIT_USAGE, fail } from "./exit.ts";
 import { loadConfig } from "./load-config.ts";
 import { findDeploymentSecrets } from "./services/deployment-secrets.ts";
+import { makeFolder } from "./store/lmdb/folder-lock.ts";
 import { createTelemetry, type Telemetry } from "./telemetry.ts";
 
 export async function runServe(flags: readonly string[]): Promise<void> {
@@ -25,6 +26,7 @@ async function serve(config: Config): Promise<void> {
   const nodeId = randomUUID();
   const telemetry = createTelemetry({ level: config.logLevel, node: nodeId, version: version() });
   try {
+    if (config.store.kind === "lmdb") makeFolder(config.store.path);
     const secrets = await findDeploymentSecrets({
       dataFolder: config.store.kind === "lmdb" ? config.store.path : undefined,
       secret: config.secret,

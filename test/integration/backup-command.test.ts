@@ -1,10 +1,10 @@
 // `aegis backup` while the server serves, `aegis restore` into another folder: what was acknowledged is there,
 // under new lineages, and no one-time KeyPackage is (GUARANTEES rule 10).
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { connect } from "../../src/client/client.ts";
 import { createDevice } from "../support/devices.ts";
 import { ServerProcess } from "../support/server-process.ts";
@@ -12,6 +12,9 @@ import { ServerProcess } from "../support/server-process.ts";
 const root = path.join(import.meta.dirname, "../..");
 const folder = mkdtempSync(path.join(tmpdir(), "aegis-backup-"));
 const servers: ServerProcess[] = [];
+beforeEach(() => {
+  mkdirSync(folder, { recursive: true });
+});
 afterEach(async () => {
   for (const server of servers) await server.dispose();
   rmSync(folder, { recursive: true, force: true });
@@ -74,4 +77,23 @@ test("who asks for help gets it, as an answer and not as a fault", () => {
 test("wrong words are answered with the usage", () => {
   expect(aegis("backup", "one")).toMatchObject({ status: 2, stderr: expect.stringContaining("usage") as string });
   expect(aegis("nonsense")).toMatchObject({ status: 2 });
+});
+
+test("[F18] what can't be copied, or stands in the place of a folder, is refused in one line that names it", () => {
+  const file = path.join(folder, "plain");
+  writeFileSync(file, "no database");
+  const store = `lmdb:${file}`;
+  const missing = path.join(folder, "missing");
+  for (const [words, why] of [
+    [["restore", missing, path.join(folder, "new")], `no such file or directory, open '${missing}'`],
+    [["restore", folder, path.join(folder, "new")], "the data file is no file"],
+    [["restore", file, path.join(folder, "new")], "no database that this version reads"],
+    [["backup", missing, path.join(folder, "copy")], "no data folder at that path"],
+    [["serve", "--store", store, "--port", "0", "--admin-port", "0"], `${file} can't be made a data folder`],
+  ] as const) {
+    const { status, stderr } = aegis(...words);
+    expect({ status, lines: stderr.split("\n").length }, words.join(" ")).toEqual({ status: 1, lines: 2 });
+    expect(stderr).toContain(why);
+  }
+  expect(readdirSync(folder)).toEqual(["plain"]);
 });

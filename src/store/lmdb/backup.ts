@@ -36,11 +36,11 @@ export async function backupLmdb(source: string, target: string): Promise<void> 
  * @throws StoreRefused when the folder holds data already or is in use, or the file is no backup
  */
 export async function restoreLmdb(source: string, target: string): Promise<void> {
+  checkWholeDataFile(source);
   const lock = lockFolder(target);
   try {
     const data = path.join(target, "data.mdb");
     if ((await sizeOf(data)) > 0) throw new StoreRefused("the data folder is not empty");
-    checkWholeDataFile(source);
     // Under a name that no server opens until the lineages are new: a restore that is killed leaves no data folder.
     await inFolderBeside(data, async (folder) => {
       await copyFile(source, path.join(folder, "data.mdb"));

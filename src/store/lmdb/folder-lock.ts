@@ -13,9 +13,21 @@ export interface FolderLock {
   release(): void;
 }
 
+/** @throws StoreRefused when something else is in its place, or on the way to it */
+export function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why =
+      code === "EEXIST" || code === "ENOTDIR" ? "a file stands there, or on the way to it" : (code ?? "unknown");
+    throw new StoreRefused(`${path} can't be made a data folder: ${why}`, { cause: error });
+  }
+}
+
 /** @throws StoreRefused when another process holds the folder, naming its pid. */
 export function lockFolder(path: string): FolderLock {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  makeFolder(path);
   const file = join(path, LOCK_FILE);
   const descriptor = openSync(file, "a+", 0o600);
   // Node has no flock(2). A lock taken by a child on an inherited descriptor belongs to the open file,

@@ -1,6 +1,5 @@
 // The embedded store: one data folder, one process, one node. Puts the driver's pieces behind the port.
 // Must never answer from a transaction that is not yet as safe as the durability level says.
-import { mkdirSync } from "node:fs";
 import { digestOf } from "../operation-digest.ts";
 import { flawOfBatch } from "../operation-rules.ts";
 import { NO_SABOTAGE, type SabotageSwitches } from "../sabotage.ts";
@@ -54,7 +53,6 @@ export interface LmdbStoreOptions {
 
 /** @throws StoreRefused when the folder is held by another process or was made for another deployment. */
 export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
-  mkdirSync(options.path, { recursive: true, mode: 0o700 });
   const lock = lockFolder(options.path);
   try {
     const database = new Database({
