@@ -42,7 +42,6 @@ export function clusterEvents(log: Logger, registry: Registry) {
       else log.warn({ member: nodeId }, "a node can't be reached: is what it advertises right?");
     },
     rejoined: (nodeId: string) => log.warn({ member: nodeId }, "this node was expelled and comes back as a new one"),
-    heartbeatFailed: (error: unknown) => log.warn({ err: error }, "a heartbeat did not reach the store"),
     distrusted(cause: string) {
       distrusts.inc();
       log.error({ cause }, "this node stops by itself until it can be trusted again");

@@ -282,7 +282,7 @@ function storeEvents(log: Logger, registry: Registry) {
   const registers = [registry];
   const outages = new Counter({
     name: "aegis_store_outages_total",
-    help: "Calls that the store did not answer.",
+    help: "Calls and heartbeats that the store did not answer.",
     registers,
   });
   return {
@@ -293,6 +293,11 @@ function storeEvents(log: Logger, registry: Registry) {
     storeUnavailable(error: unknown) {
       outages.inc();
       log.warn({ err: error }, "the store did not answer");
+    },
+    /** Counted like a call: an outage shows on a node that nobody asks anything, and where only writes fail. */
+    heartbeatFailed(error: unknown) {
+      outages.inc();
+      log.warn({ err: error }, "a heartbeat did not reach the store");
     },
   };
 }

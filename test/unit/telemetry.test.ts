@@ -27,6 +27,12 @@ it("counts what it is told and shows it to Prometheus", async () => {
   expect(body).toContain("aegis_batch_operations_total 3");
 });
 
+it("counts a store that does not answer on a node that nobody asks anything", async () => {
+  const { telemetry } = collect();
+  telemetry.heartbeatFailed(new Error("away"));
+  expect((await telemetry.metrics()).body).toContain("aegis_store_outages_total 1");
+});
+
 it("keeps registries apart, so that two servers fit one process", async () => {
   const [one, two] = [collect(), collect()];
   one.telemetry.streamRead();
