@@ -99,8 +99,12 @@ function certificateEvents(log: Logger, registry: Registry) {
   };
 }
 
+/** Of refused handshakes one with each status is logged so often, with how many were not: anybody can be refused. */
+const REFUSALS_SAID_MS = 10_000;
+
 function sessionEvents(log: Logger, registry: Registry) {
   const registers = [registry];
+  const refusals = new Map<number, { readonly saidMs: number; readonly unsaid: number }>();
   const open = new Gauge({ name: "aegis_sessions", help: "Open sessions.", registers });
   const opened = new Counter({ name: "aegis_sessions_opened_total", help: "Sessions opened.", registers });
   const closed = new Counter({
@@ -126,8 +130,13 @@ function sessionEvents(log: Logger, registry: Registry) {
       closed.inc({ code });
       log.debug({ session, code }, "session closed");
     },
-    handshakeRefused(status: number) {
+    handshakeRefused(status: number, reason: string, from: string | undefined) {
       refused.inc({ status });
+      const nowMs = performance.now();
+      const { saidMs = -Infinity, unsaid = 0 } = refusals.get(status) ?? {};
+      const isSaid = nowMs - saidMs >= REFUSALS_SAID_MS;
+      if (isSaid) log.warn({ status, reason, from, unsaid }, "a handshake was refused");
+      refusals.set(status, isSaid ? { saidMs: nowMs, unsaid: 0 } : { saidMs, unsaid: unsaid + 1 });
     },
     draining: (sessions: number, deadlineMs: number) => log.info({ sessions, deadlineMs }, "draining"),
   };

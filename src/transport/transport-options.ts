@@ -43,7 +43,8 @@ export type EndCode = number | "other";
 export interface TransportEvents {
   sessionOpened(session: string, applicationId: string | undefined): void;
   sessionClosed(session: string, code: EndCode): void;
-  handshakeRefused(status: number): void;
+  /** @param from the address that asked */
+  handshakeRefused(status: number, reason: string, from: string | undefined): void;
   requestAnswered(request: NamedRequest, code: string, latencyMs: number): void;
   dispatchRejected(request: NamedRequest, error: unknown): void;
   bug(where: string, error: unknown): void;

@@ -146,7 +146,7 @@ export class AegisServer {
       this.#pendingHandshakes -= 1;
     }
     if (!admission.ok) {
-      this.#options.events.handshakeRefused(admission.status);
+      this.#options.events.handshakeRefused(admission.status, admission.refusal.reason, request.socket.remoteAddress);
       writeUpgradeRefusal(socket, admission);
       return;
     }

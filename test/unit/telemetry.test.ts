@@ -33,6 +33,18 @@ it("counts a store that does not answer on a node that nobody asks anything", as
   expect((await telemetry.metrics()).body).toContain("aegis_store_outages_total 1");
 });
 
+it("[G10] says that handshakes are refused, why and from where, in a line for each status at a time", async () => {
+  const { lines, telemetry } = collect("info");
+  for (let round = 0; round < 100; round += 1) telemetry.handshakeRefused(401, "KEY_UNKNOWN", "10.0.0.7");
+  telemetry.handshakeRefused(503, "DRAINING", "10.0.0.8");
+  const said = lines.map((line) => JSON.parse(line) as object);
+  expect(said).toMatchObject([
+    { status: 401, reason: "KEY_UNKNOWN", from: "10.0.0.7", unsaid: 0 },
+    { status: 503, reason: "DRAINING", from: "10.0.0.8", unsaid: 0 },
+  ]);
+  expect((await telemetry.metrics()).body).toContain('aegis_handshakes_refused_total{status="401"} 100');
+});
+
 it("keeps registries apart, so that two servers fit one process", async () => {
   const [one, two] = [collect(), collect()];
   one.telemetry.streamRead();
