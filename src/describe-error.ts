@@ -14,6 +14,7 @@ const OWN_ERRORS: ReadonlySet<string> = new Set([
   "StoreRefused",
   "Fenced",
   "SecretsRefused",
+  "CertificateRefused",
   "AssertionError",
 ]);
 const FRAMES_MAX = 12;

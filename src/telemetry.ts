@@ -93,7 +93,9 @@ function certificateEvents(log: Logger, registry: Registry) {
   return {
     certificateUsed(validUntilMs: number) {
       valid.set(validUntilMs / 1000);
-      log.info({ validUntil: new Date(validUntilMs).toISOString() }, "certificate in use");
+      const validUntil = new Date(validUntilMs).toISOString();
+      if (validUntilMs > Date.now()) log.info({ validUntil }, "certificate in use");
+      else log.error({ validUntil }, "the certificate in use has expired: nobody who checks it connects");
     },
     certificateRefused: (error: unknown) => log.error({ err: error }, "the new certificate can't be used"),
   };

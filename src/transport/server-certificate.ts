@@ -18,6 +18,11 @@ export interface CertificateEvents {
   certificateRefused(error: unknown): void;
 }
 
+/** A file can't be used; the message says which, and nothing of what it holds. */
+export class CertificateRefused extends Error {
+  override readonly name = "CertificateRefused";
+}
+
 interface Pem {
   readonly cert: string;
   readonly key: string;
@@ -33,7 +38,7 @@ export class ServerCertificate {
   #seen: Pem;
   #looks: NodeJS.Timeout | undefined;
 
-  /** @throws Error saying which file can't be used */
+  /** @throws CertificateRefused saying which file can't be used */
   constructor(files: CertificateFiles, events: CertificateEvents) {
     this.#files = files;
     this.#events = events;
@@ -77,16 +82,16 @@ function read({ certFile, keyFile }: CertificateFiles): Pem {
   return { cert: readPem("tlsCertFile", certFile), key: readPem("tlsKeyFile", keyFile) };
 }
 
-/** @param setting which names the file @throws Error when it can't be read */
+/** @param setting which names the file @throws CertificateRefused when it can't be read */
 export function readPem(setting: string, file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    throw new Error(`${setting} can't be read: ${(error as NodeJS.ErrnoException).code ?? "unknown"}`);
+    throw new CertificateRefused(`${setting} can't be read: ${(error as NodeJS.ErrnoException).code ?? "unknown"}`);
   }
 }
 
-/** Until when it is valid. @throws Error for half of a renewal, say: the certificate is new and the key is not */
+/** Until when it is valid. @throws CertificateRefused for half of a renewal, say: the certificate is new and the key is not */
 function check(pem: Pem): number {
   try {
     createSecureContext(pem);
@@ -95,5 +100,5 @@ function check(pem: Pem): number {
   } catch {
     // Not as the cause: it may hold the key's text.
   }
-  throw new Error("tlsCertFile and tlsKeyFile hold no certificate with its key, as PEM");
+  throw new CertificateRefused("tlsCertFile and tlsKeyFile hold no certificate with its key, as PEM");
 }

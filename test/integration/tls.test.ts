@@ -98,6 +98,7 @@ test("a renewed certificate is shown without a restart, half of one is not, and 
   const key = readFileSync(keyFile);
   writeFileSync(keyFile, "");
   await until(() => cluster.server(0).loggedAt("the new certificate can't be used") > 0, "the refusal", 20_000);
+  expect(cluster.server(0).output).toContain("tlsCertFile and tlsKeyFile hold no certificate with its key, as PEM");
   expect(await serialOf(0)).toBe(before);
   writeFileSync(keyFile, key);
   await until(async () => (await serialOf(0)) !== before, "the new certificate", 20_000);

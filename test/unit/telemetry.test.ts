@@ -45,6 +45,14 @@ it("[G10] says that handshakes are refused, why and from where, in a line for ea
   expect((await telemetry.metrics()).body).toContain('aegis_handshakes_refused_total{status="401"} 100');
 });
 
+it("says as an error that the certificate in use has expired", () => {
+  const { lines, telemetry } = collect("warn");
+  telemetry.certificateUsed(Date.now() + 60_000);
+  expect(lines).toEqual([]);
+  telemetry.certificateUsed(Date.UTC(2020, 0));
+  expect(JSON.parse(lines[0] ?? "")).toMatchObject({ level: 50, validUntil: "2020-01-01T00:00:00.000Z" });
+});
+
 it("keeps registries apart, so that two servers fit one process", async () => {
   const [one, two] = [collect(), collect()];
   one.telemetry.streamRead();
