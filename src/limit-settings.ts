@@ -72,6 +72,13 @@ export const LIMIT_SETTINGS = {
     MIB,
     "Bytes that came in from one session and wait for their turn, above which its socket is not read.",
   ),
+  credentialBytesMax: wholeNumber(
+    "bytes",
+    4096,
+    MIB,
+    65_536,
+    "One client's credential: one call reads up to 1,000 of them. A larger one is IDENTITY_INVALID, `malformed`.",
+  ),
   keyPackageBytesMax: wholeNumber(
     "bytes",
     4096,

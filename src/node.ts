@@ -195,7 +195,7 @@ function createServices({ limits, events, secrets, treeWorkers }: NodeOptions, p
   const dispatch = createDispatch({
     directory,
     applications,
-    identities: new IdentityService(ports, tags),
+    identities: new IdentityService(ports, tags, limits),
     keyPools: new KeyPoolService(ports, tags, limits),
     groups: new GroupService(ports, groups, follower),
     groupLives: new GroupLifecycleService(ports, groups, successors, infos, full),

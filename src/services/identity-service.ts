@@ -34,14 +34,20 @@ const ATTEMPTS = 5;
 
 type Chain = Promise<Applied | Refused>;
 
+export interface IdentityLimits {
+  readonly credentialBytesMax: number;
+}
+
 export class IdentityService {
   readonly #ports: ServicePorts;
   readonly #tags: TagDirectory;
+  readonly #limits: IdentityLimits;
   readonly #quota: CreationQuota;
 
-  constructor(ports: ServicePorts, tags: TagDirectory) {
+  constructor(ports: ServicePorts, tags: TagDirectory, limits: IdentityLimits) {
     this.#ports = ports;
     this.#tags = tags;
+    this.#limits = limits;
     this.#quota = new CreationQuota(ports.store, CLIENTS_LIST);
   }
 
@@ -244,6 +250,11 @@ export class IdentityService {
     request: ApplicationRequest,
     credential: Uint8Array,
   ): { readonly kind: "facts"; readonly facts: IdentityFacts } | Refused {
+    const { credentialBytesMax } = this.#limits;
+    if (credential.length > credentialBytesMax) {
+      const message = `the credential is longer than ${String(credentialBytesMax)} bytes`;
+      return refused("IDENTITY_INVALID", { message, details: { cause: "malformed" } });
+    }
     const verdict = this.#provider(request).validate(credential, this.#ports.clock.now());
     if (!verdict.valid) return refused("IDENTITY_INVALID", { details: { cause: verdict.cause } });
     return { kind: "facts", facts: factsOf(credential, verdict) };

@@ -42,6 +42,7 @@ beforeEach(async () => {
       actors: host,
     },
     new TagDirectory({ store, turn: () => Promise.resolve() }),
+    { credentialBytesMax: 65_536 },
   );
 });
 afterEach(() => world.close());

@@ -59,7 +59,12 @@ async function begin(): Promise<void> {
   const tags = new TagDirectory(ports);
   service = new KeyPoolService(ports, tags, { keyPackageBytesMax: 65_536 });
   const params = { clientIdentity: mls.credential, tags: [] };
-  resultOf(await new IdentityService(ports, tags).create(request("identity.create", params), params));
+  resultOf(
+    await new IdentityService(ports, tags, { credentialBytesMax: 65_536 }).create(
+      request("identity.create", params),
+      params,
+    ),
+  );
 }
 
 /** The store of whatever history there is by then. */

@@ -53,6 +53,7 @@ it("[G4] is answered with that identity, whatever came between its reading and i
         },
       },
       new TagDirectory({ store, turn: () => Promise.resolve() }),
+      { credentialBytesMax: 65_536 },
     );
     const first = { clientIdentity: one, tags: [] };
     const created = await service.create(request("identity.create", first), first);

@@ -22,6 +22,12 @@ function create(handle: string, tags: string[] = []) {
   return app.client.identity.create({ clientIdentity: basicCredential(handle), tags });
 }
 
+/** A credential with one certificate of that many bytes. */
+function chainOf(bytes: number): Uint8Array {
+  const header = (length: number): number[] => [0x80 | (length >> 24), length >> 16, length >> 8, length];
+  return Uint8Array.from([0, 2, ...header(bytes + 4), ...header(bytes), ...new Uint8Array(bytes)]);
+}
+
 describe("a client's record", () => {
   test("create, get, resolve, history and validate tell the same", async () => {
     const handle = fresh("älice@example");
@@ -48,6 +54,8 @@ describe("a client's record", () => {
       [Uint8Array.of(0xff), "malformed"],
       [Uint8Array.from([...basicCredential("x"), 0]), "malformed"],
       [basicCredential(Uint8Array.of(0xc3, 0x28)), "handle_not_utf8"],
+      [chainOf(65_536 - 10), "type_unsupported"],
+      [chainOf(65_536 - 9), "malformed"], // one byte too many for the server
     ];
     for (const [clientIdentity, cause] of cases) {
       const error = await refusal(app.client.identity.create({ clientIdentity }));

@@ -74,7 +74,7 @@ class Players {
       turn: () => Promise.resolve(),
     };
     this.#tags = new TagDirectory(ports);
-    this.#service = new IdentityService(ports, this.#tags);
+    this.#service = new IdentityService(ports, this.#tags, { credentialBytesMax: 65_536 });
   }
 
   async act(one: Action): Promise<void> {

@@ -134,7 +134,7 @@ export class GroupServiceWorld {
     this.#lives = new GroupLifecycleService(ports, groups, successors, this.checks, full);
     const ordering = new OrderingTracking(groups, this.checks);
     this.#handshakes = new HandshakeService(ports, groups, successors, { full, ordering });
-    this.#identities = new IdentityService(ports, new TagDirectory(ports));
+    this.#identities = new IdentityService(ports, new TagDirectory(ports), limits);
     this.#groups = new GroupService(ports, groups, follower);
   }
 

@@ -19,7 +19,7 @@ import {
 export const identityCauseMeanings = {
   type_unsupported: "the credential's type is not the identity provider's",
   malformed:
-    "the bytes are no Credential, or hold more than one, or one of its certificates can't be read, or a basic identity is longer than 1,024 bytes",
+    "the bytes are no Credential, or hold more than one, or one of its certificates can't be read, or a basic identity is longer than 1,024 bytes, or the whole longer than `credentialBytesMax`",
   chain_invalid: "the certificate chain does not verify",
   expired: "a certificate of the chain, or the trust anchor, has expired",
   not_yet_valid: "a certificate is not valid yet",
