@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Worker threads of the code under test load our sources too, without Vitest. */
-const execArgv = ["--import", path.join(import.meta.dirname, "test/support/typescript-loader.mjs")];
+const execArgv = ["--import", path.join(import.meta.dirname, "test/support/thread-loader.mjs")];
 
 /** Faults whose healing is timed: one file at a time, so that the timings mean something. */
 const TIMED = ["activation-storm", "cluster-cuts", "cluster-faults", "haproxy", "ignored-hand-over", "soak"];
