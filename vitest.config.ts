@@ -6,17 +6,15 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 const execArgv = ["--import", path.join(import.meta.dirname, "test/support/thread-loader.mjs")];
 
 /** Faults whose healing is timed: one file at a time, so that the timings mean something. */
-const TIMED = ["activation-storm", "cluster-cuts", "cluster-faults", "haproxy", "ignored-hand-over", "soak"];
-
-/** Failovers of the store: they mostly wait, and wait longer beside what uses the processors. */
-const FAILOVERS = ["sentinel-failover", "lagging-replica", "redis-cluster"];
-
-const chaos = (names: readonly string[]): string[] => names.map((name) => `test/chaos/${name}.test.ts`);
+const TIMED = ["activation-storm", "cluster-cuts", "cluster-faults", "haproxy", "ignored-hand-over"].map(
+  (name) => `test/chaos/${name}.test.ts`,
+);
 
 /** Begun first, so that no worker is left with one of them when all others are done. */
-const LONGEST = ["chains-on-lmdb", "kill-server", "demo", "create-cost", "sabotage", "sentinel-failover"].map(
-  (name) => `${name}.test.ts`,
-);
+const LONGEST = [
+  ...["chains-on-lmdb", "kill-server", "demo", "sentinel-failover", "lagging-replica", "soak"],
+  ...["create-cost", "sabotage"],
+].map((name) => `${name}.test.ts`);
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -51,32 +49,24 @@ export default defineConfig({
         },
       },
       {
-        // Starts servers and stores as processes.
+        // Starts servers and stores as processes, and waits for them most of the time: four at once keep about one
+        // processor busy.
         test: {
           name: "process",
           include: ["test/{integration,chaos}/**/*.test.ts"],
-          exclude: chaos([...TIMED, ...FAILOVERS]),
+          exclude: TIMED,
           ...processes,
-          maxWorkers: 2,
+          maxWorkers: 4,
           sequence: { groupOrder: 1 },
         },
       },
       {
         test: {
-          name: "failover",
-          include: chaos(FAILOVERS),
-          ...processes,
-          maxWorkers: 2,
-          sequence: { groupOrder: 2 },
-        },
-      },
-      {
-        test: {
           name: "timed",
-          include: chaos(TIMED),
+          include: TIMED,
           ...processes,
           fileParallelism: false,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 2 },
         },
       },
     ],
