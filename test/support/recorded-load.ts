@@ -24,6 +24,8 @@ type Actor = RecordedGroup | RecordedIdentity | RecordedPool;
 
 const PATIENT_MS = 30_000;
 const IMPATIENT_MS = 400;
+/** Of who makes actors and who judges them: a server that is killed again and again is up for a moment each time. */
+const AT_LAST_MS = 120_000;
 /** Of a worker that was told to come again: it does not spin. */
 const REST_MS = 50;
 const FULL_MS = 5;
@@ -74,7 +76,7 @@ export class RecordedLoad {
     const settings = { claimsPerHour: 1_000_000_000 };
     const { applicationId, key } = await operator.application.create({ name: "load", settings });
     const clients: AegisClient[] = [];
-    while (clients.length < sessions) clients.push(await connect({ url, token: key.secret, ttlMs: PATIENT_MS }));
+    while (clients.length < sessions) clients.push(await connect({ url, token: key.secret, ttlMs: AT_LAST_MS }));
     const load = new RecordedLoad({ applicationId, token: key.secret }, operator, clients, random);
     await load.#openLanes(Math.max(Math.round(workers / WORKERS_A_PAIR), 1));
     load.#workers = Array.from({ length: workers }, (_, n) =>
