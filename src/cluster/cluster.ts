@@ -83,7 +83,7 @@ const FORGET_MS = 5_000;
 
 export class Cluster {
   readonly ownership: Ownership;
-  readonly #watermarks = new Watermarks();
+  readonly #watermarks: Watermarks;
   readonly #rounds: OwnerRounds;
   readonly router: Router;
   readonly attachments: Attachments;
@@ -105,6 +105,7 @@ export class Cluster {
   constructor(options: ClusterOptions) {
     this.#options = options;
     const { store, limits, runQueue, events } = options;
+    this.#watermarks = new Watermarks(store.shardCount);
     const membership = new Membership({
       store,
       nodeId: options.nodeId,

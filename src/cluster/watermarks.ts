@@ -4,9 +4,16 @@ import { markOf, type OwnerRecord, type Shard, type ShardMark } from "../store/s
 
 export class Watermarks {
   readonly #marks: (ShardMark | undefined)[] = [];
+  readonly #shardCount: number;
+
+  constructor(shardCount: number) {
+    this.#shardCount = shardCount;
+  }
 
   /** Marks only rise: a renewed lineage's fence stands above every fence of the lineage before. */
   hear(shard: Shard, mark: ShardMark): void {
+    // From another node: a number of none would be a gap of as many, walked through whenever a node comes.
+    if (!(shard >= 0 && shard < this.#shardCount)) return;
     const known = this.#marks[shard];
     if (mark.lineage === known?.lineage) this.#marks[shard] = furthest(mark, known);
     else if (known === undefined || mark.fence > known.fence) this.#marks[shard] = mark;

@@ -104,7 +104,7 @@ export class ActorWorld {
       nodeId: () => nodeId,
       address: () => "127.0.0.1:1",
       stance: () => "claim",
-      watermarks: new Watermarks(),
+      watermarks: new Watermarks(store.shardCount),
       lineageChanged: (shard) => events.push(`lineage changed ${String(shard)}`),
       retryMinMs: 1,
       retryMaxMs: 20,

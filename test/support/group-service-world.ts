@@ -84,7 +84,7 @@ export class GroupServiceWorld {
         nodeId: () => "bench",
         address: () => "127.0.0.1:1",
         stance: () => "claim",
-        watermarks: new Watermarks(),
+        watermarks: new Watermarks(store.shardCount),
         lineageChanged: () => undefined,
         retryMinMs: 1,
         retryMaxMs: 20,

@@ -23,7 +23,7 @@ function ownership(store: OwnershipOptions["store"], more: Partial<OwnershipOpti
     nodeId: () => "n",
     address: () => "127.0.0.1:1",
     stance: () => "claim",
-    watermarks: new Watermarks(),
+    watermarks: new Watermarks(16),
     lineageChanged: () => undefined,
     retryMinMs: 1,
     retryMaxMs: 4,
@@ -119,7 +119,7 @@ it("leaves a shard alone, or waits, as it is told before each try", async () => 
 
 it("[F17] a record that goes less far than was heard of gets a new lineage, above every fence that was heard of", async () => {
   const { record } = await claim(world.store);
-  const watermarks = new Watermarks();
+  const watermarks = new Watermarks(16);
   const changed: number[] = [];
   const heard = { lineage: record.lineage, fence: record.fence.number + 4, sequence: record.sequence + 9 };
   watermarks.hear(0, heard);

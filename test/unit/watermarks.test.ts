@@ -3,6 +3,8 @@ import { expect, it } from "vitest";
 import { Watermarks } from "../../src/cluster/watermarks.ts";
 import type { OwnerRecord } from "../../src/store/store.ts";
 
+const SHARDS = 8;
+
 function record(lineage: string, number: number, sequence: number): OwnerRecord {
   return { lineage, fence: { number, nonce: "n" }, sequence, owner: "o", address: "a:1", digest: "" };
 }
@@ -20,7 +22,7 @@ it.each([
   ["a lineage minted in an empty store", record("b", 1, 0), true],
   ["another lineage under the same fence number", record("b", 5, 99), true],
 ])("[F16] [F17] %s", (_, found, isBehind) => {
-  const watermarks = new Watermarks();
+  const watermarks = new Watermarks(SHARDS);
   watermarks.hear(3, KNOWN);
   expect(watermarks.ahead(3, found)).toEqual(isBehind ? KNOWN : undefined);
   expect(watermarks.ahead(4, found)).toBeUndefined();
@@ -31,13 +33,13 @@ it.each([
   ["an older batch", { lineage: "a", fence: 5, sequence: 69 }],
   ["another lineage under the same fence number", { lineage: "b", fence: 5, sequence: 99 }],
 ])("[F17] hearing late of %s lowers no mark", (_, late) => {
-  const watermarks = new Watermarks();
+  const watermarks = new Watermarks(SHARDS);
   for (const mark of [KNOWN, late]) watermarks.hear(0, mark);
   expect(watermarks.ahead(0, record("a", 5, 69))).toEqual(KNOWN);
 });
 
 it("[F17] [G2] a claim by a node that had not heard of the lost batches makes nobody forget them", () => {
-  const watermarks = new Watermarks();
+  const watermarks = new Watermarks(SHARDS);
   for (const mark of [KNOWN, { lineage: "a", fence: 6, sequence: 60 }]) watermarks.hear(0, mark);
   expect(watermarks.of(0)).toEqual({ lineage: "a", fence: 6, sequence: 70 });
   expect(watermarks.ahead(0, record("a", 7, 65))).toBeDefined();
@@ -46,9 +48,15 @@ it("[F17] [G2] a claim by a node that had not heard of the lost batches makes no
 });
 
 it("[F17] a renewed lineage is remembered in the place of the lost one", () => {
-  const watermarks = new Watermarks();
+  const watermarks = new Watermarks(SHARDS);
   const renewed = { lineage: "b", fence: 6, sequence: 60 };
   for (const mark of [KNOWN, renewed]) watermarks.hear(0, mark);
   expect(watermarks.ahead(0, record("b", 6, 60))).toBeUndefined();
   expect(watermarks.ahead(0, record("a", 5, 70))).toEqual(renewed);
+});
+
+it("[F22] remembers nothing of a shard that is none: its number would be as many to walk through", () => {
+  const watermarks = new Watermarks(SHARDS);
+  for (const shard of [2 ** 28, SHARDS, 3, -1, Number.NaN]) watermarks.hear(shard, KNOWN);
+  expect(watermarks.all).toEqual([[3, KNOWN]]);
 });
