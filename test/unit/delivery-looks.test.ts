@@ -1,7 +1,7 @@
 import { afterEach, expect, it, vi } from "vitest";
 import type { DeliverySubscription } from "../../src/services/delivery-subscription.ts";
 import { Delivery } from "../../src/services/delivery.ts";
-import { StoreUnavailable, type ActorKey, type StreamHead } from "../../src/store/store.ts";
+import { StoreUnavailable, type ActorKey, type StreamEntry, type StreamHead } from "../../src/store/store.ts";
 import { settle, SILENT_DELIVERY, StreamWorld } from "../support/stream-world.ts";
 
 const ACTOR = "a/group/1";
@@ -159,5 +159,33 @@ it("[G5] a purge that nobody told ends what is attached CLOSED, heard of or read
   subscription.start(streams[3] as (typeof streams)[number], { lineage: "lineage-1", offset: 0 }, 0);
   expect(told).toEqual(["1 CLOSED", "2 CLOSED", "3 CLOSED", "4 CLOSED"]);
   expect(subscription.size).toBe(0);
+  delivery.stop();
+});
+
+it("[G5] a look between a group's durable end and the news of it says CLOSED, once, and nothing comes after", async () => {
+  const world = new StreamWorld();
+  world.atOnce = true;
+  const told: string[] = [];
+  const delivery = new Delivery({
+    followed: () => undefined,
+    store: world,
+    shardOf: () => 0,
+    limits: { streamReadsMax: 2, streamReadEventsMax: 3, streamReadBytesMax: 12, streamChecksPerSecond: 0 },
+    events: SILENT_DELIVERY,
+  });
+  const sink = {
+    event: (_: number, { type }: StreamEntry) => told.push(type),
+    reset: (_: number, reason: string) => told.push(reason),
+    writable: () => true,
+  };
+  const subscription = delivery.openSubscription(sink, { messages: 9, bytes: 100 });
+  subscription.start(subscription.attach(1, ACTOR), { lineage: "lineage-1", offset: 0 }, 0);
+  const closed = world.append(ACTOR, 1, "closed");
+  world.purge(ACTOR);
+  delivery.lookAt([ACTOR]);
+  await settle();
+  delivery.published(ACTOR, "lineage-1", closed);
+  delivery.purged(ACTOR);
+  expect(told).toEqual(["CLOSED"]);
   delivery.stop();
 });
