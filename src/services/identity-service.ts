@@ -4,11 +4,11 @@ import type { Applied, Refused } from "../actors/actor-port.ts";
 import { clientRecord, TAGS_MAX, type IdentityContext, type IdentityFacts } from "../actors/identity-machine.ts";
 import { CLIENTS_LIST } from "../actors/tag-names.ts";
 import type { HandleContext } from "../actors/handle-machine.ts";
-import type { IdentityProvider, ValidIdentity } from "../mls/identity-provider.ts";
 import { badParams } from "../protocol/check-params.ts";
 import { refuse } from "../protocol/errors.ts";
 import type { Params } from "../protocol/methods.ts";
 import { CreationQuota } from "./creation-quota.ts";
+import { CredentialJudge, isSame, type CredentialLimits } from "./credential-judge.ts";
 import { lastWithCredential, pastIdentities } from "./identity-history.ts";
 import type { Answer, Request } from "./request-port.ts";
 import {
@@ -34,25 +34,21 @@ const ATTEMPTS = 5;
 
 type Chain = Promise<Applied | Refused>;
 
-export interface IdentityLimits {
-  readonly credentialBytesMax: number;
-}
-
 export class IdentityService {
   readonly #ports: ServicePorts;
   readonly #tags: TagDirectory;
-  readonly #limits: IdentityLimits;
+  readonly #judge: CredentialJudge;
   readonly #quota: CreationQuota;
 
-  constructor(ports: ServicePorts, tags: TagDirectory, limits: IdentityLimits) {
+  constructor(ports: ServicePorts, tags: TagDirectory, limits: CredentialLimits) {
     this.#ports = ports;
     this.#tags = tags;
-    this.#limits = limits;
+    this.#judge = new CredentialJudge(ports, limits);
     this.#quota = new CreationQuota(ports.store, CLIENTS_LIST);
   }
 
   async create(request: ApplicationRequest, params: Params<"identity.create">): Promise<Answer> {
-    const judged = this.#judge(request, params.clientIdentity);
+    const judged = this.#judge.of(request, params.clientIdentity);
     if (judged.kind === "refused") return this.#createdBefore(request, params.clientIdentity, judged);
     if (new Set(params.tags).size > TAGS_MAX) return refused("TAGS_LIMIT");
     const { identities } = request.settings.quotas;
@@ -131,7 +127,7 @@ export class IdentityService {
   }
 
   validate(request: ApplicationRequest, { clientIdentity }: Params<"identity.validate">): Promise<Answer> {
-    const judged = this.#judge(request, clientIdentity);
+    const judged = this.#judge.of(request, clientIdentity);
     if (judged.kind === "refused") {
       return Promise.resolve(done({ valid: false, cause: judged.refusal.details?.["cause"] }));
     }
@@ -200,7 +196,7 @@ export class IdentityService {
       const judgedVersion = record?.context.version;
       return ask(this.#ports, request, client, { ...command, judgedVersion }, true);
     }
-    const judged = this.#judge(request, clientIdentity);
+    const judged = this.#judge.of(request, clientIdentity);
     if (judged.kind === "refused") {
       const { reason, details = {} } = judged.refusal;
       return refusedUnlessRemembered(this.#ports, request, client, reason, { details });
@@ -210,7 +206,7 @@ export class IdentityService {
       ...command,
       identity,
       judgedVersion: record?.context.version,
-      successor: this.#succeeds(request, current, clientIdentity),
+      successor: this.#judge.succeeds(request, current, clientIdentity),
     };
     if (identity.handleId === current.handleId) return ask(this.#ports, request, client, facts, true);
     const handle = { applicationId: request.applicationId, kind: "handle" as const, id: identity.handleId };
@@ -246,20 +242,6 @@ export class IdentityService {
     return done(outcome.value as object);
   }
 
-  #judge(
-    request: ApplicationRequest,
-    credential: Uint8Array,
-  ): { readonly kind: "facts"; readonly facts: IdentityFacts } | Refused {
-    const { credentialBytesMax } = this.#limits;
-    if (credential.length > credentialBytesMax) {
-      const message = `the credential is longer than ${String(credentialBytesMax)} bytes`;
-      return refused("IDENTITY_INVALID", { message, details: { cause: "malformed" } });
-    }
-    const verdict = this.#provider(request).validate(credential, this.#ports.clock.now());
-    if (!verdict.valid) return refused("IDENTITY_INVALID", { details: { cause: verdict.cause } });
-    return { kind: "facts", facts: factsOf(credential, verdict) };
-  }
-
   #handleOf(
     request: ApplicationRequest,
     { clientIdentity, handle, domain }: Params<"identity.resolve">,
@@ -268,19 +250,9 @@ export class IdentityService {
     // A client keeps an identity that would not be accepted any more.
     const named = this.#ports.identityProviders.holder(request.settings, clientIdentity);
     if (named !== undefined) return { kind: "handle", handle: named.handle, domain: named.domain };
-    const judged = this.#judge(request, clientIdentity);
+    const judged = this.#judge.of(request, clientIdentity);
     if (judged.kind === "facts") throw new Error("an accepted credential names its holder");
     return judged;
-  }
-
-  #succeeds({ settings }: ApplicationRequest, current: IdentityFacts, next: Uint8Array): boolean {
-    if (settings.identityChange === "any") return true;
-    const provider = this.#ports.identityProviders.of(settings);
-    return provider.validSuccessor(Buffer.from(current.credential, "base64"), next);
-  }
-
-  #provider({ settings }: ApplicationRequest): IdentityProvider {
-    return this.#ports.identityProviders.of(settings);
   }
 
   #address({ applicationId }: ApplicationRequest, clientId: string) {
@@ -303,22 +275,6 @@ export class IdentityService {
  */
 function creationOf<R extends Request>(request: R): R {
   return request.key === undefined ? request : { ...request, key: `create/${request.key}` };
-}
-
-function isSame(current: IdentityFacts, credential: Uint8Array): boolean {
-  return current.credential === Buffer.from(credential).toString("base64");
-}
-
-function factsOf(credential: Uint8Array, verdict: ValidIdentity): IdentityFacts {
-  const { handle, account, domain, notAfterMs } = verdict;
-  return {
-    credential: Buffer.from(credential).toString("base64"),
-    handle,
-    handleId: handleActorId(handle, domain),
-    ...(account === undefined ? {} : { account }),
-    ...(domain === undefined ? {} : { domain }),
-    ...(notAfterMs === undefined ? {} : { notAfter: notAfterMs }),
-  };
 }
 
 /** A handle alone names nobody where each domain has its own. */
