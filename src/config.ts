@@ -16,6 +16,9 @@ const storeAddress = z
     value.startsWith("lmdb:") ? { kind: "lmdb", path: value.slice("lmdb:".length) } : { kind: "redis", url: value },
   );
 
+/** The port from 1 to 65535. */
+const HOST_AND_PORT = /^[^\s/]+:(?!0)(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])$/;
+
 const TOKEN_FORM = "aegis_<keyId>_<secret>, both of letters, digits and dashes, the secret of at least 32";
 
 /** What the server is and where it listens. */
@@ -23,7 +26,7 @@ export const SERVER_SETTINGS = {
   host: text(/^\S+$/, "an address or a host name", "127.0.0.1", "Where application servers connect.", { flag: "host" }),
   port: wholeNumber("port", 0, 65_535, 7400, "Port for application servers; 0 takes a free one.", { flag: "port" }),
   advertise: text(
-    /^[^\s/]+:\d{1,5}$/,
+    HOST_AND_PORT,
     "HOST:PORT",
     undefined,
     "Where other nodes of the deployment reach this one; without it host and port, or, when the host is 0.0.0.0 or ::, the machine's first outward IPv4 address.",

@@ -205,7 +205,7 @@ export const LIMIT_SETTINGS = {
     100,
     240_000,
     4000,
-    "A node whose heartbeat has not reached the store for so long takes no more work.",
+    "A node whose heartbeat has not reached the store for so long takes no more work; above `nodeHeartbeatMs`, below `expelMs`.",
   ),
   expelMs: wholeNumber("ms", 100, 300_000, 5000, "A node whose heartbeat stands still for so long is expelled."),
   refusedExpelMs: wholeNumber(

@@ -83,6 +83,22 @@ describe("loadConfig", () => {
       {},
       "ttlMsDefault must not be above",
     ],
+    [
+      "a node that serves on when it has been expelled",
+      [],
+      { AEGIS_SELF_FENCE_MS: "6000" },
+      {},
+      "selfFenceMs below expelMs",
+    ],
+    ["heartbeats too seldom to live", [], { AEGIS_NODE_HEARTBEAT_MS: "4000" }, {}, "nodeHeartbeatMs must be below"],
+    [
+      "an address with a port that is none",
+      [],
+      { AEGIS_ADVERTISE: "h:65536" },
+      {},
+      "AEGIS_ADVERTISE must be HOST:PORT",
+    ],
+    ["an address with port 0", ["--advertise", "h:0"], {}, {}, "--advertise must be HOST:PORT"],
   ];
   it.each(WRONG)("refuses %s with a message that names it", (_, flags, environment, files, message) => {
     const loaded = load(flags, environment, files);
