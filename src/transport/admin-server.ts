@@ -32,7 +32,12 @@ interface Page {
 }
 
 export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
-  const server = createServer({ headersTimeout: HEADERS_MS, requestTimeout: HEADERS_MS }, (request, response) => {
+  const bounds = {
+    headersTimeout: HEADERS_MS,
+    requestTimeout: HEADERS_MS,
+    connectionsCheckingInterval: HEADERS_MS / 2,
+  };
+  const server = createServer(bounds, (request, response) => {
     void respond(options, request, response);
   });
   server.maxConnections = CONNECTIONS_MAX;

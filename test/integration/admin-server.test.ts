@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { connect } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { createTelemetry } from "../../src/telemetry.ts";
 import { startAdminServer, type AdminServer } from "../../src/transport/admin-server.ts";
@@ -56,6 +58,14 @@ describe("the admin port", () => {
     const probe = await fetch(`${base}/readyz`);
     expect([probe.status, await probe.text()]).toEqual([200, expect.stringMatching(/^ready; .*lost.*: 3\n$/)]);
   });
+
+  it("[G10] lets go of who never ends its headers: enough of them keep every probe out", async () => {
+    const base = await start(() => Promise.resolve(true));
+    const slow = connect(Number(new URL(base).port), "127.0.0.1").resume();
+    await once(slow, "connect");
+    slow.write("GET /healthz HTTP/1.1\r\n");
+    await once(slow, "close", { signal: AbortSignal.timeout(12_000) });
+  }, 15_000);
 
   it("has nothing else", async () => {
     const base = await start(() => Promise.resolve(true));
