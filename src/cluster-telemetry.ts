@@ -1,6 +1,7 @@
-// What the nodes of a cluster tell the operator of one another: counted, and logged where a person should know.
+// What the nodes of a cluster tell the operator of one another and of their store: counted, and logged where a person should know.
 import type { Logger } from "pino";
 import { Counter, Gauge, type Registry } from "prom-client";
+import type { StoreEvent } from "./store/store-event.ts";
 
 export function clusterEvents(log: Logger, registry: Registry) {
   const registers = [registry];
@@ -54,6 +55,30 @@ export function clusterEvents(log: Logger, registry: Registry) {
     shardsCounted(ownedCount: number, missingCount: number) {
       owned.set(ownedCount);
       missing.set(missingCount);
+    },
+  };
+}
+
+export function storeEvents(log: Logger, registry: Registry) {
+  const registers = [registry];
+  const outages = new Counter({
+    name: "aegis_store_outages_total",
+    help: "Calls and heartbeats that the store did not answer.",
+    registers,
+  });
+  return {
+    /** What the Redis driver went through by itself: a connection lost, found again, a server refused. */
+    storeEvent(event: StoreEvent) {
+      log.warn({ event }, "the store");
+    },
+    storeUnavailable(error: unknown) {
+      outages.inc();
+      log.warn({ err: error }, "the store did not answer");
+    },
+    /** Counted like a call: an outage shows on a node that nobody asks anything, and where only writes fail. */
+    heartbeatFailed(error: unknown) {
+      outages.inc();
+      log.warn({ err: error }, "a heartbeat did not reach the store");
     },
   };
 }

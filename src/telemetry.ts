@@ -2,8 +2,7 @@
 // should know, logs it. Never receives MLS bytes, tokens, tags or handles, and would redact them.
 import pino, { type DestinationStream, type Logger } from "pino";
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { StoreEvent } from "./store/store-event.ts";
-import { clusterEvents } from "./cluster-telemetry.ts";
+import { clusterEvents, storeEvents } from "./cluster-telemetry.ts";
 import { describeError } from "./describe-error.ts";
 
 export interface TelemetryOptions {
@@ -286,29 +285,5 @@ function hostEvents(log: Logger, registry: Registry) {
       log.error({ kind, err: cause }, "bug: an actor was stopped");
     },
     actorsLive: (count: number) => live.set(count),
-  };
-}
-
-function storeEvents(log: Logger, registry: Registry) {
-  const registers = [registry];
-  const outages = new Counter({
-    name: "aegis_store_outages_total",
-    help: "Calls and heartbeats that the store did not answer.",
-    registers,
-  });
-  return {
-    /** What the Redis driver went through by itself: a connection lost, found again, a server refused. */
-    storeEvent(event: StoreEvent) {
-      log.warn({ event }, "the store");
-    },
-    storeUnavailable(error: unknown) {
-      outages.inc();
-      log.warn({ err: error }, "the store did not answer");
-    },
-    /** Counted like a call: an outage shows on a node that nobody asks anything, and where only writes fail. */
-    heartbeatFailed(error: unknown) {
-      outages.inc();
-      log.warn({ err: error }, "a heartbeat did not reach the store");
-    },
   };
 }
