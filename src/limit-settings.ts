@@ -230,7 +230,7 @@ export const LIMIT_SETTINGS = {
     16 * MIB,
     1024 * MIB,
     128 * MIB,
-    "One message between nodes; a call or an answer that is larger is not sent.",
+    "One message between nodes; a call or an answer that is larger is not sent. At least twice `messageBytesMax`.",
   ),
   peerQueueBytesMax: wholeNumber(
     "bytes",

@@ -147,6 +147,10 @@ function checkTogether({ limits, tlsCertFile, tlsKeyFile, linkCaFile, linkServer
   if (limits.socketPauseBytes > limits.socketQueueBytesMax) {
     throw new Invalid("socketPauseBytes must not be above socketQueueBytesMax");
   }
+  // A call or an answer that one node may take must fit between two.
+  if (limits.peerMessageBytesMax < 2 * limits.messageBytesMax) {
+    throw new Invalid("peerMessageBytesMax must be at least twice messageBytesMax");
+  }
   // An owner that is cut off answers reads until it stops by itself: by then nobody else may have its shards (F04).
   if (limits.nodeHeartbeatMs >= limits.selfFenceMs || limits.selfFenceMs >= limits.expelMs) {
     throw new Invalid("nodeHeartbeatMs must be below selfFenceMs, and selfFenceMs below expelMs");

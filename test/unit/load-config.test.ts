@@ -92,6 +92,13 @@ describe("loadConfig", () => {
     ],
     ["heartbeats too seldom to live", [], { AEGIS_NODE_HEARTBEAT_MS: "4000" }, {}, "nodeHeartbeatMs must be below"],
     [
+      "messages of clients that don't fit between nodes",
+      [],
+      { AEGIS_MESSAGE_BYTES_MAX: "67108865" },
+      {},
+      "at least twice messageBytesMax",
+    ],
+    [
       "an address with a port that is none",
       [],
       { AEGIS_ADVERTISE: "h:65536" },
