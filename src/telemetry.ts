@@ -100,12 +100,26 @@ function certificateEvents(log: Logger, registry: Registry) {
   };
 }
 
-/** Of refused handshakes one with each status is logged so often, with how many were not: anybody can be refused. */
-const REFUSALS_SAID_MS = 10_000;
+/** Of what may come in thousands, one of each kind is logged in so long, with how many were not. */
+const SELDOM_MS = 10_000;
+
+class Seldom {
+  readonly #kinds = new Map<number, { readonly saidMs: number; readonly unsaid: number }>();
+
+  /** How many of its kind were not said since the last that was; undefined: nor is this one. */
+  due(kind: number): number | undefined {
+    const nowMs = performance.now();
+    const { saidMs = -Infinity, unsaid = 0 } = this.#kinds.get(kind) ?? {};
+    const isDue = nowMs - saidMs >= SELDOM_MS;
+    this.#kinds.set(kind, isDue ? { saidMs: nowMs, unsaid: 0 } : { saidMs, unsaid: unsaid + 1 });
+    return isDue ? unsaid : undefined;
+  }
+}
 
 function sessionEvents(log: Logger, registry: Registry) {
   const registers = [registry];
-  const refusals = new Map<number, { readonly saidMs: number; readonly unsaid: number }>();
+  // Anybody can be refused.
+  const refusals = new Seldom();
   const open = new Gauge({ name: "aegis_sessions", help: "Open sessions.", registers });
   const opened = new Counter({ name: "aegis_sessions_opened_total", help: "Sessions opened.", registers });
   const closed = new Counter({
@@ -133,11 +147,8 @@ function sessionEvents(log: Logger, registry: Registry) {
     },
     handshakeRefused(status: number, reason: string, from: string | undefined) {
       refused.inc({ status });
-      const nowMs = performance.now();
-      const { saidMs = -Infinity, unsaid = 0 } = refusals.get(status) ?? {};
-      const isSaid = nowMs - saidMs >= REFUSALS_SAID_MS;
-      if (isSaid) log.warn({ status, reason, from, unsaid }, "a handshake was refused");
-      refusals.set(status, isSaid ? { saidMs: nowMs, unsaid: 0 } : { saidMs, unsaid: unsaid + 1 });
+      const unsaid = refusals.due(status);
+      if (unsaid !== undefined) log.warn({ status, reason, from, unsaid }, "a handshake was refused");
     },
     draining: (sessions: number, deadlineMs: number) => log.info({ sessions, deadlineMs }, "draining"),
   };
@@ -260,6 +271,8 @@ function hostEvents(log: Logger, registry: Registry) {
     registers,
   });
   const live = new Gauge({ name: "aegis_actors", help: "Actors in memory.", registers });
+  // On a disk that is full a shard is lost with every batch.
+  const losses = new Seldom();
   return {
     batchCommitted(count: number, released: number, waitMs: number) {
       batches.inc();
@@ -269,7 +282,8 @@ function hostEvents(log: Logger, registry: Registry) {
     },
     shardLost(shard: number, cause: string) {
       lost.inc({ cause });
-      log.info({ shard, cause }, "shard lost");
+      const unsaid = losses.due(shard);
+      if (unsaid !== undefined) log.info({ shard, cause, unsaid }, "shard lost");
     },
     lineageChanged(shard: number) {
       lineages.inc();

@@ -92,8 +92,9 @@ test("[F14] a disk that is full refuses the batch whole; what was acknowledged s
     () => writer.lines.filter((line) => line.startsWith("failed")).length === CHILD_SHARDS || undefined,
   );
   for (const line of writer.lines.filter((each) => each.startsWith("failed"))) {
-    const [, shard, sequence, error, last] = line.split(" ");
+    const [, shard, sequence, error, last, health] = line.split(" ");
     assert.equal(error, "StoreUnavailable");
+    assert.equal(health, "ailing");
     assert.equal(Number(last), Number(sequence) - 1, line);
     assert.equal(lastAcknowledged(writer, Number(shard)), Number(last), line);
   }
@@ -112,7 +113,8 @@ test("[F14] a process whose disk was full goes on when there is room again", asy
   const full = writer.lines.length;
   const raised = spawnSync("prlimit", ["--pid", String(writer.pid), "--fsize=unlimited:"]);
   assert.equal(raised.status, 0, String(raised.stderr));
-  await writer.until(() => writer.lines.slice(full).some((line) => line.startsWith("ack")) || undefined);
+  const first = await writer.until(() => writer.lines.slice(full).find((line) => line.startsWith("ack")));
+  assert.match(first, / healthy$/);
 });
 
 test("[F18] another shard count, or another deployment's folder, is refused", async () => {

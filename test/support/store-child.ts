@@ -51,15 +51,17 @@ async function write(store: Store, shard: number): Promise<void> {
       const outcome = await store.commit(shard, claimed.record.fence, sequence, operations);
       if (outcome.kind !== "applied") throw new Error(JSON.stringify(outcome));
     } catch (error) {
+      const health = (await store.healthy()) ? "healthy" : "ailing";
       const read = await store.readStreamHead(shard, CHILD_ACTOR);
-      say(`failed ${shard} ${sequence} ${(error as Error).name} ${read.head.last}`);
+      say(`failed ${shard} ${sequence} ${(error as Error).name} ${read.head.last} ${health}`);
       if (mode !== "refill") return;
       // The same batch again, as long as it takes.
       sequence -= 1;
       await delay(20);
       continue;
     }
-    say(`ack ${shard} ${sequence} ${(performance.now() - startedAt).toFixed(1)}`);
+    const health = (await store.healthy()) ? "healthy" : "ailing";
+    say(`ack ${shard} ${sequence} ${(performance.now() - startedAt).toFixed(1)} ${health}`);
     if (mode === "few" && sequence === 5) return;
   }
 }

@@ -22,11 +22,17 @@ export class GroupWriter {
   #waiting: Job[] = [];
   #scheduled = false;
   #closed = false;
+  #failing = false;
   readonly #running = new Set<Promise<void>>();
 
   constructor(database: Database, options: GroupWriterOptions) {
     this.#database = database;
     this.#options = options;
+  }
+
+  /** The last group could not be written: the disk is full, say. */
+  get failing(): boolean {
+    return this.#failing;
   }
 
   /**
@@ -80,8 +86,10 @@ export class GroupWriter {
           this.#waiting.splice(0, taken);
         }
       });
+      this.#failing = false;
       for (const { job, value } of done) job.resolve(value);
     } catch (error) {
+      this.#failing = !failedInside;
       await this.#afterFailure(
         done.map(({ job }) => job),
         failedInside,

@@ -176,7 +176,7 @@ export class LmdbStore extends LmdbReader implements Store {
   }
 
   async healthy(): Promise<boolean> {
-    return !this.closed;
+    return !this.closed && !this.#writer.failing;
   }
 
   async close(): Promise<void> {
