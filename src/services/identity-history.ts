@@ -1,9 +1,10 @@
 // The identities that clients had before their present ones, as their actors wrote them down.
-import type { ActorAddress } from "../actors/actor-port.ts";
+import type { ActorAddress, Refused } from "../actors/actor-port.ts";
 import type { IdentityContext } from "../actors/identity-machine.ts";
 import { decode } from "../protocol/codec.ts";
 import type { Store } from "../store/store.ts";
-import { placeOf, readRecords, type ActorRecord } from "./service-ports.ts";
+import type { Request } from "./request-port.ts";
+import { nextStep, placeOf, readRecords, type ActorRecord, type ServicePorts } from "./service-ports.ts";
 
 interface PastIdentity {
   /** Base64 of the Credential struct. */
@@ -13,33 +14,52 @@ interface PastIdentity {
   readonly until: number;
 }
 
-/** Read at once. */
-const PAGE = 1000;
+/** Read at once: each may have a chain of certificates. */
+const PAGE = 128;
 
-/** All of them, the oldest first. */
-export async function pastIdentities(store: Store, client: ActorAddress): Promise<PastIdentity[]> {
+async function* pagesOf(store: Store, client: ActorAddress): AsyncGenerator<readonly PastIdentity[]> {
   const { shard, actor } = placeOf(store, client);
-  const past: PastIdentity[] = [];
   for (let after = ""; ;) {
     const parts = await store.listParts(shard, actor, { prefix: "history/", after, limit: PAGE });
-    past.push(...parts.map(({ bytes }) => decode(bytes) as PastIdentity));
-    if (parts.length < PAGE) return past;
+    yield parts.map(({ bytes }) => decode(bytes) as PastIdentity);
+    if (parts.length < PAGE) return;
     after = parts.at(-1)?.name ?? after;
   }
 }
 
-/** The last of a handle's holders, they in order, whose the credential (base64) was: another's may have the same handle. */
+/** All of them, the oldest first. */
+export async function pastIdentities(store: Store, client: ActorAddress): Promise<PastIdentity[]> {
+  const past: PastIdentity[] = [];
+  for await (const page of pagesOf(store, client)) past.push(...page);
+  return past;
+}
+
+export interface CredentialHolder {
+  readonly kind: "holder";
+  /** Undefined: none of them. */
+  readonly record: ActorRecord<IdentityContext> | undefined;
+}
+
+/**
+ * The last of a handle's holders, they in order, whose the credential (base64) was: another's may have the same handle.
+ * Refused when nobody waits for it any more: histories may be long.
+ */
 export async function lastWithCredential(
-  store: Store,
+  ports: Pick<ServicePorts, "store" | "turn">,
+  request: Request,
   holders: readonly ActorAddress[],
   credential: string,
-): Promise<ActorRecord<IdentityContext> | undefined> {
+): Promise<CredentialHolder | Refused> {
+  const { store } = ports;
   const records = await readRecords<IdentityContext>(store, holders);
   for (const [n, holder] of [...holders.entries()].reverse()) {
     const record = records[n];
-    if (record?.context.identity?.credential === credential) return record;
-    const past = await pastIdentities(store, holder);
-    if (past.some((identity) => identity.credential === credential)) return record;
+    if (record?.context.identity?.credential === credential) return { kind: "holder", record };
+    for await (const page of pagesOf(store, holder)) {
+      if (page.some((identity) => identity.credential === credential)) return { kind: "holder", record };
+      const unwanted = await nextStep(ports, request);
+      if (unwanted !== undefined) return unwanted;
+    }
   }
-  return undefined;
+  return { kind: "holder", record: undefined };
 }

@@ -100,9 +100,10 @@ export class IdentityService {
     if (known === undefined) return isAmbiguous(request, params) ? domainMissing() : refused("HANDLE_NOT_FOUND");
     const wanted = params.clientIdentity && Buffer.from(params.clientIdentity).toString("base64");
     const isNamed = wanted === undefined || known.context.identity?.credential === wanted;
+    if (isNamed) return resolved(known, holds);
     const holders = (record?.context.holders ?? []).map((one) => this.#address(request, one));
-    const { context } = isNamed ? known : ((await lastWithCredential(this.#ports.store, holders, wanted)) ?? known);
-    return done({ clientId: context.id, version: context.version, current: holds && isNamed });
+    const held = await lastWithCredential(this.#ports, request, holders, wanted);
+    return held.kind === "refused" ? held : resolved(held.record ?? known, false);
   }
 
   async history(request: ApplicationRequest, { clientId }: Params<"identity.history">): Promise<Answer> {
@@ -275,6 +276,10 @@ export class IdentityService {
  */
 function creationOf<R extends Request>(request: R): R {
   return request.key === undefined ? request : { ...request, key: `create/${request.key}` };
+}
+
+function resolved({ context: { id, version } }: ActorRecord<IdentityContext>, current: boolean): Answer {
+  return done({ clientId: id, version, current });
 }
 
 /** A handle alone names nobody where each domain has its own. */
