@@ -15,14 +15,16 @@ import {
   type SubmitProposalCommand,
 } from "./group-state.ts";
 
-/** Proposals of one epoch. */
+/** Proposals of one epoch; and further ones by external senders, so that members can't keep out the back-end's (M6). */
 export const PROPOSALS_MAX = 1024;
+export const EXTERNAL_PROPOSALS_MAX = 256;
 
 export function proposalRefusal(
   context: GroupContext,
   command: SubmitProposalCommand & TurnFacts,
 ): Refusal | undefined {
-  const isFull = command.directory.count(PROPOSAL_PREFIX) >= PROPOSALS_MAX && standingAt(command) === undefined;
+  const max = PROPOSALS_MAX + (command.sender?.type === "external" ? EXTERNAL_PROPOSALS_MAX : 0);
+  const isFull = command.directory.count(PROPOSAL_PREFIX) >= max && standingAt(command) === undefined;
   return refusalOfEpoch(context, command) ?? (isFull ? refuse("PROPOSALS_LIMIT") : undefined);
 }
 

@@ -1,6 +1,6 @@
 // The proposals of an epoch: the same bytes stand once, those that older machines stored stay as they are.
 import { expect, it } from "vitest";
-import { PROPOSALS_MAX } from "../../src/actors/group-messages.ts";
+import { EXTERNAL_PROPOSALS_MAX, PROPOSALS_MAX } from "../../src/actors/group-messages.ts";
 import { machineCatalogue } from "../../src/actors/machine-catalogue.ts";
 import { createGroup, SETTINGS, submitCommit } from "../support/actor-commands.ts";
 import { address } from "../support/actor-world.ts";
@@ -43,6 +43,16 @@ it("also where the epoch holds as many as it may", () => {
   for (let n = 0; n < PROPOSALS_MAX; n += 1) bench.send(propose(String(n)));
   expect(bench.send(propose("7")).reply).toMatchObject({ offset: 8 });
   expect(bench.send(propose("one more")).refusal?.reason).toBe("PROPOSALS_LIMIT");
+});
+
+it("[M6] as many of members leave room for those of external senders, the back-end's own", () => {
+  const bench = begun();
+  const external = (digest: string) => ({ ...propose(digest), sender: { type: "external" } });
+  for (let n = 0; n < PROPOSALS_MAX; n += 1) bench.send(propose(String(n)));
+  for (let n = 0; n < EXTERNAL_PROPOSALS_MAX; n += 1) {
+    expect(bench.send(external(`external ${String(n)}`)).reply).toMatchObject({ offset: PROPOSALS_MAX + n + 1 });
+  }
+  expect(bench.send(external("one more")).refusal?.reason).toBe("PROPOSALS_LIMIT");
 });
 
 it("what came without its digest, as from older nodes, stands in its order and goes with the epoch", () => {
