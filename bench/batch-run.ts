@@ -4,7 +4,7 @@
 import { startRedis } from "../test/support/redis-server.ts";
 import { slowSyncsInto } from "../test/support/system-calls.ts";
 import type { ClusterWorld, Cost } from "./cluster-world.ts";
-import { runHost, type HostFigures, type HostRunOptions } from "./host-run.ts";
+import { runHost, type HostFigures } from "./host-run.ts";
 
 export interface BatchFigures {
   readonly inFlight: number;
@@ -20,16 +20,8 @@ export interface BatchFigures {
   readonly onSlowDisk: HostFigures;
 }
 
-/** The same host and driver at 256 in flight on stores of so many shards. */
-export interface ShardFigures {
-  readonly shards: number;
-  readonly host: HostFigures;
-}
-
 /** The default number. */
 const SHARDS = 256;
-const SHARD_COUNTS = [64, 256, 1024];
-const SHARDS_IN_FLIGHT = 256;
 
 /** What a disk behind a network takes. */
 export const SLOW_SYNC_MS = 2;
@@ -54,14 +46,6 @@ export async function runBatches(
     host: await runHost({ redis: world.cluster.redis, inFlight, shards: SHARDS, roundMs: hostMs }),
     onSlowDisk: await runOnSlowDisk(inFlight, hostMs),
   };
-}
-
-export async function runShards(redis: HostRunOptions["redis"], hostMs: number): Promise<ShardFigures[]> {
-  const figures: ShardFigures[] = [];
-  for (const shards of SHARD_COUNTS) {
-    figures.push({ shards, host: await runHost({ redis, inFlight: SHARDS_IN_FLIGHT, shards, roundMs: hostMs }) });
-  }
-  return figures;
 }
 
 async function runOnSlowDisk(inFlight: number, hostMs: number): Promise<HostFigures> {

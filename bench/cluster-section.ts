@@ -1,5 +1,5 @@
 // The section of docs/BENCHMARKS.md about many nodes, from one run's figures.
-import { SLOW_SYNC_MS, type BatchFigures, type ShardFigures } from "./batch-run.ts";
+import { SLOW_SYNC_MS, type BatchFigures } from "./batch-run.ts";
 import type { Bar } from "./cluster-bars.ts";
 import { forwardingMicros, modelMicros, totalMicros } from "./cluster-bars.ts";
 import type { ClusterFigures } from "./cluster-figures.ts";
@@ -8,7 +8,7 @@ import type { HealFigures } from "./heal-run.ts";
 import type { MixFigures } from "./mix-run.ts";
 
 export function clusterSection(figures: ClusterFigures, bars: readonly Bar[]): string {
-  const { inFlight, mix, batches, byShards, heal, moves } = figures;
+  const { inFlight, mix, batches, heal, moves } = figures;
   return `Calls over the wire through the SDK, ${whole(inFlight)} in flight for each node, each on a group or pool of its own, Redis with
 \`appendfsync always\`. The deployments of one, two and three nodes ran beside one another and were measured in turns; each
 figure is the median of the rounds. \`group.send\` is of a message of 129 bytes, \`group.commit\` of one as small in
@@ -46,11 +46,6 @@ Host and driver again, on a Redis for which each sync takes ${String(SLOW_SYNC_M
 machine's own disk one process's processor is what bounds the host; here it is the store.
 
 ${hostTable(batches.map(({ inFlight, onSlowDisk }) => ({ inFlight, host: onSlowDisk })))}
-
-The host at 256 in flight on stores of more and of fewer shards than the default of 256, on the machine's own disk. Fewer
-gather more into a batch, which saves Redis time; more spread better over nodes.
-
-${shardTable(byShards)}
 
 ${healText(heal)}
 Shards that moved: ${whole(moves.drain.shards)} from a node that was drained, in ${seconds(moves.drain.ms)} from the command until
@@ -116,15 +111,13 @@ function batchTable(batches: readonly BatchFigures[]): string {
     ["operations a batch", ({ operationsABatch }) => operationsABatch.toFixed(2)],
     ["from a batch's first turn until it is sent, ms", ({ waitMs }) => waitMs.toFixed(2)],
   ];
-  return [table(batches, rows, IN_FLIGHT), hostTable(batches)].join("\n\n");
+  return [table(batches, rows), hostTable(batches)].join("\n\n");
 }
 
 type OfHost = Pick<BatchFigures, "inFlight" | "host">;
 
-const IN_FLIGHT = ["in flight", ({ inFlight }: OfHost) => inFlight] as const;
-
 function hostTable(batches: readonly OfHost[]): string {
-  const rows: [string, (figures: OfHost) => string][] = [
+  return table<OfHost>(batches, [
     ["host alone: messages a second", ({ host }) => whole(host.messagesPerSecond)],
     [
       "host alone: µs a message, process + redis-server",
@@ -139,27 +132,15 @@ function hostTable(batches: readonly OfHost[]): string {
     ["batches of the host's size: messages a second", ({ host }) => whole(host.gatheredPerSecond)],
     ["batches of the host's size: µs of the process a message", ({ host }) => whole(host.gatheredMicros)],
     ["host against those", ({ host }) => (host.messagesPerSecond / host.gatheredPerSecond).toFixed(2)],
-  ];
-  return table(batches, rows, IN_FLIGHT);
+  ]);
 }
 
-function shardTable(byShards: readonly ShardFigures[]): string {
-  const rows: [string, (figures: ShardFigures) => string][] = [
-    ["messages a second", ({ host }) => whole(host.messagesPerSecond)],
-    ["µs a message, process + redis-server", ({ host }) => `${whole(host.micros)} + ${whole(host.redisMicros)}`],
-    ["messages a batch", ({ host }) => host.answersABatch.toFixed(2)],
-    ["from a batch's first turn until it is sent, ms", ({ host }) => host.waitMs.toFixed(2)],
-  ];
-  return table(byShards, rows, ["shards", ({ shards }) => shards]);
-}
-
-function table<T>(
+function table<T extends { readonly inFlight: number }>(
   columns: readonly T[],
   rows: readonly (readonly [string, (figures: T) => string])[],
-  [title, head]: readonly [string, (figures: T) => number],
 ): string {
   return [
-    `| ${title} | ${columns.map((column) => whole(head(column))).join(" | ")} |`,
+    `| in flight | ${columns.map(({ inFlight }) => whole(inFlight)).join(" | ")} |`,
     `|---|${columns.map(() => "---:|").join("")}`,
     ...rows.map(([name, cell]) => `| ${name} | ${columns.map(cell).join(" | ")} |`),
   ].join("\n");

@@ -2,7 +2,7 @@
 // nodes, how they gather into batches, and how long a killed, a drained and a new node keep calls waiting. With --bars
 // it ends non-zero when one is missed.
 import { parseArgs } from "node:util";
-import { runBatches, runShards, type BatchFigures } from "./batch-run.ts";
+import { runBatches, type BatchFigures } from "./batch-run.ts";
 import type { BenchResult } from "./benchmark-document.ts";
 import { clusterBars } from "./cluster-bars.ts";
 import type { ClusterFigures } from "./cluster-figures.ts";
@@ -64,10 +64,9 @@ async function run({ nodes, count, kills }: RunOptions): Promise<ClusterFigures>
     for (const inFlight of BATCHES_IN_FLIGHT) {
       batches.push(shown("batches", await runBatches(smallest, { inFlight, calls: count * 2, hostMs: HOST_ROUND_MS })));
     }
-    const byShards = shown("shards", await runShards(smallest.cluster.redis, HOST_ROUND_MS));
     const largest = worlds.reduce((a, b) => (b.nodes > a.nodes ? b : a));
     const heal = largest.nodes > 1 && kills > 0 ? shown("healed", await runKills(largest, kills)) : undefined;
-    return { inFlight: IN_FLIGHT, mix, batches, byShards, heal, moves, ...memory };
+    return { inFlight: IN_FLIGHT, mix, batches, heal, moves, ...memory };
   } finally {
     await Promise.all(worlds.map((world) => world.dispose()));
   }

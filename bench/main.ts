@@ -7,11 +7,13 @@ import { withSection, type BenchResult } from "./benchmark-document.ts";
 import { cluster } from "./cluster.ts";
 import { followCommits } from "./follow-commits.ts";
 import { identities } from "./identities.ts";
+import { shards } from "./shards.ts";
 
 const BENCHES: Readonly<Record<string, (args: string[]) => Promise<BenchResult>>> = {
   identities,
   "follow-commits": followCommits,
   cluster,
+  shards,
 };
 const DOCUMENT = "docs/BENCHMARKS.md";
 
