@@ -28,7 +28,10 @@ export interface HostFigures {
   readonly gatheredMicros: number;
 }
 
-type OfHost = Omit<HostFigures, "floorPerSecond" | "floorMicros" | "gatheredPerSecond" | "gatheredMicros">;
+export type LoneHostFigures = Omit<
+  HostFigures,
+  "floorPerSecond" | "floorMicros" | "gatheredPerSecond" | "gatheredMicros"
+>;
 
 interface Rate {
   readonly messages: number;
@@ -40,10 +43,8 @@ export interface HostRunOptions {
   readonly redis: { readonly url: string; readonly pid: number };
   readonly inFlight: number;
   readonly shards: number;
-  readonly roundMs: number;
 }
 
-const ROUNDS = 5;
 const FOUNDED_AT_ONCE = 64;
 /** About what a small message leaves: its log entry, the group's head, its remembered result. */
 const BODY_BYTES = 150;
@@ -51,23 +52,50 @@ const HEAD_BYTES = 400;
 const RESULT_BYTES = 100;
 const RESULT_TTL_MS = 600_000;
 
-/** Of each figure the median of the rounds; the first round compiles the code and does not count. */
-export async function runHost({ redis, inFlight, shards, roundMs }: HostRunOptions): Promise<HostFigures> {
-  const open = (who: string): Promise<Store> => {
-    const prefix = `${who}-${String(inFlight)}-${String(shards)}`;
-    return openRedisStore({ url: redis.url, prefix, durability: "fsync", shardCount: shards });
-  };
-  const store = await open("host");
-  const other = await open("floor");
-  const world = await GroupServiceWorld.open({ store });
+/** The first round compiles the code and does not count. */
+export const ROUNDS = 5;
+
+/** An actor host by itself, with as many groups as messages in flight. */
+export class LoneHost {
+  readonly #redisPid: number;
+  readonly #store: Store;
+  readonly #world: GroupServiceWorld;
+  readonly #groups: readonly Uint8Array[];
+
+  private constructor(redisPid: number, store: Store, world: GroupServiceWorld, groups: readonly Uint8Array[]) {
+    this.#redisPid = redisPid;
+    this.#store = store;
+    this.#world = world;
+    this.#groups = groups;
+  }
+
+  static async open(options: HostRunOptions): Promise<LoneHost> {
+    const store = await openPrefix("host", options);
+    const world = await GroupServiceWorld.open({ store });
+    return new LoneHost(options.redis.pid, store, world, await foundGroups(world, options.inFlight));
+  }
+
+  round(roundMs: number): Promise<LoneHostFigures> {
+    return sendFrom(this.#world, this.#groups, this.#redisPid, roundMs);
+  }
+
+  async close(): Promise<void> {
+    await this.#world.close();
+    await this.#store.close();
+  }
+}
+
+/** Of each figure the median of the rounds. */
+export async function runHost({ roundMs, ...options }: HostRunOptions & { roundMs: number }): Promise<HostFigures> {
+  const lone = await LoneHost.open(options);
+  const other = await openPrefix("floor", options);
   try {
-    const groups = await foundGroups(world, inFlight);
     const straight = await Straight.claim(other);
     const rounds: HostFigures[] = [];
     for (let round = 0; round <= ROUNDS; round += 1) {
-      const host = await sendFrom(world, groups, redis.pid, roundMs);
-      const floor = await straight.send(inFlight, 1, roundMs);
-      const gathered = await straight.send(inFlight, host.answersABatch, roundMs);
+      const host = await lone.round(roundMs);
+      const floor = await straight.send(options.inFlight, 1, roundMs);
+      const gathered = await straight.send(options.inFlight, host.answersABatch, roundMs);
       if (round === 0) continue;
       rounds.push({
         ...host,
@@ -79,10 +107,14 @@ export async function runHost({ redis, inFlight, shards, roundMs }: HostRunOptio
     }
     return medians(rounds);
   } finally {
-    await world.close();
-    await store.close();
+    await lone.close();
     await other.close();
   }
+}
+
+function openPrefix(who: string, { redis, inFlight, shards }: HostRunOptions): Promise<Store> {
+  const prefix = `${who}-${String(inFlight)}-${String(shards)}`;
+  return openRedisStore({ url: redis.url, prefix, durability: "fsync", shardCount: shards });
 }
 
 async function foundGroups(world: GroupServiceWorld, count: number): Promise<Uint8Array[]> {
@@ -109,7 +141,7 @@ async function sendFrom(
   groups: readonly Uint8Array[],
   redisPid: number,
   forMs: number,
-): Promise<OfHost> {
+): Promise<LoneHostFigures> {
   const before = { ...world.batches };
   const redisBefore = cpuMicrosOf(redisPid);
   // What clients make is no work of the host.

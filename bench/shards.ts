@@ -3,14 +3,15 @@
 import { parseArgs } from "node:util";
 import { startRedis } from "../test/support/redis-server.ts";
 import type { BenchResult } from "./benchmark-document.ts";
-import { runHost, type HostFigures } from "./host-run.ts";
+import { LoneHost, ROUNDS, type LoneHostFigures } from "./host-run.ts";
+import { medians } from "./medians.ts";
 
 const IN_FLIGHT = [256, 1024];
 
 interface Run {
   readonly inFlight: number;
   readonly shards: number;
-  readonly host: HostFigures;
+  readonly host: LoneHostFigures;
 }
 
 export async function shards(args: string[]): Promise<BenchResult> {
@@ -23,11 +24,7 @@ export async function shards(args: string[]): Promise<BenchResult> {
   const redis = await startRedis({ appendfsync: "always" });
   try {
     for (const inFlight of IN_FLIGHT) {
-      for (const count of values.shards.split(",").map(Number)) {
-        const run = { inFlight, shards: count, host: await runHost({ redis, inFlight, shards: count, roundMs }) };
-        console.log(JSON.stringify(run));
-        runs.push(run);
-      }
+      runs.push(...(await inTurns(redis, inFlight, values.shards.split(",").map(Number), roundMs)));
     }
   } finally {
     await redis.stop();
@@ -39,6 +36,29 @@ export async function shards(args: string[]): Promise<BenchResult> {
   };
 }
 
+async function inTurns(
+  redis: { readonly url: string; readonly pid: number },
+  inFlight: number,
+  counts: readonly number[],
+  roundMs: number,
+): Promise<Run[]> {
+  const hosts: { readonly count: number; readonly lone: LoneHost; readonly rounds: LoneHostFigures[] }[] = [];
+  try {
+    for (const count of counts) {
+      hosts.push({ count, lone: await LoneHost.open({ redis, inFlight, shards: count }), rounds: [] });
+    }
+    for (let round = 0; round <= ROUNDS; round += 1) {
+      for (const { lone, rounds } of hosts) {
+        const figures = await lone.round(roundMs);
+        if (round > 0) rounds.push(figures);
+      }
+    }
+  } finally {
+    for (const { lone } of hosts) await lone.close();
+  }
+  return hosts.map(({ count, rounds }) => ({ inFlight, shards: count, host: medians(rounds) }));
+}
+
 function section(runs: readonly Run[]): string {
   const row = ({ inFlight, shards: count, host }: Run): string => {
     const micros = `${host.micros.toFixed(0)} + ${host.redisMicros.toFixed(0)}`;
@@ -46,7 +66,7 @@ function section(runs: readonly Run[]): string {
     return `| ${[...cells, host.waitMs.toFixed(1)].join(" | ")} |`;
   };
   return `Messages to groups on an actor host alone, in one process without sockets, Redis with \`appendfsync always\`; each
-message in flight is to a group of its own. Each figure is the median of the rounds.
+message in flight is to a group of its own. The shard counts took turns; each figure is the median of the rounds.
 
 | in flight | shards | messages a second | µs a message, process + redis-server | messages a batch | from a batch's first turn until it is sent, ms |
 |---:|---:|---:|---:|---:|---:|
