@@ -29,6 +29,7 @@ export async function shards(args: string[]): Promise<BenchResult> {
   } finally {
     await redis.stop();
   }
+  for (const run of runs) console.log(JSON.stringify(run));
   return {
     title: "Shards",
     command: `npm run bench -- shards --shards ${values.shards} --round-ms ${values["round-ms"]} --write`,
