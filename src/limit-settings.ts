@@ -237,7 +237,7 @@ export const LIMIT_SETTINGS = {
     16 * MIB,
     4096 * MIB,
     256 * MIB,
-    "Bytes waiting for one other node; more cuts the link, and what was missed is read from the store. As many may have come from it and wait here; more is not read.",
+    "Bytes waiting for one other node, not below `peerMessageBytesMax`; more cuts the link, and what was missed is read from the store. As many may have come from it and wait here; more is not read.",
   ),
   // Stopping
   drainMs: wholeNumber("ms", 0, 600_000, 15_000, "From SIGTERM to the last closed session, at most."),

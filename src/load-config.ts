@@ -151,6 +151,10 @@ function checkTogether({ limits, tlsCertFile, tlsKeyFile, linkCaFile, linkServer
   if (limits.peerMessageBytesMax < 2 * limits.messageBytesMax) {
     throw new Invalid("peerMessageBytesMax must be at least twice messageBytesMax");
   }
+  // What is about to leave waits in the queue: a message that has no room there would cut its link.
+  if (limits.peerQueueBytesMax < limits.peerMessageBytesMax) {
+    throw new Invalid("peerQueueBytesMax must not be below peerMessageBytesMax");
+  }
   // An owner that is cut off answers reads until it stops by itself: by then nobody else may have its shards (F04).
   if (limits.nodeHeartbeatMs >= limits.selfFenceMs || limits.selfFenceMs >= limits.expelMs) {
     throw new Invalid("nodeHeartbeatMs must be below selfFenceMs, and selfFenceMs below expelMs");

@@ -1,4 +1,5 @@
 // Whether a credential may be a client's: by its size, the application's provider (PROTOCOL §4), and the one before it.
+// Judges only: must never store or ask anything.
 import type { Refused } from "../actors/actor-port.ts";
 import type { IdentityFacts } from "../actors/identity-machine.ts";
 import type { ValidIdentity } from "../mls/identity-provider.ts";

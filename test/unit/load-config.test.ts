@@ -99,6 +99,13 @@ describe("loadConfig", () => {
       "at least twice messageBytesMax",
     ],
     [
+      "a queue to a node with no room for a message",
+      [],
+      { AEGIS_PEER_QUEUE_BYTES_MAX: "16777216" },
+      {},
+      "peerQueueBytesMax must not be below",
+    ],
+    [
       "an address with a port that is none",
       [],
       { AEGIS_ADVERTISE: "h:65536" },

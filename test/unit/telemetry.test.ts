@@ -45,6 +45,18 @@ it("[G10] says that handshakes are refused, why and from where, in a line for ea
   expect((await telemetry.metrics()).body).toContain('aegis_handshakes_refused_total{status="401"} 100');
 });
 
+it("[F14] says that a shard is lost once for each shard at a time, and counts them all", async () => {
+  const { lines, telemetry } = collect("info");
+  for (let round = 0; round < 100; round += 1)
+    for (const shard of [1, 2]) telemetry.shardLost(shard, "the disk is full");
+  const said = lines.map((line) => JSON.parse(line) as object);
+  expect(said).toMatchObject([
+    { shard: 1, cause: "the disk is full", unsaid: 0 },
+    { shard: 2, cause: "the disk is full", unsaid: 0 },
+  ]);
+  expect((await telemetry.metrics()).body).toContain('aegis_shards_lost_total{cause="the disk is full"} 200');
+});
+
 it("says as an error that the certificate in use has expired", () => {
   const { lines, telemetry } = collect("warn");
   telemetry.certificateUsed(Date.now() + 60_000);
