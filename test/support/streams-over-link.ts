@@ -38,6 +38,8 @@ export class StreamsOverLink {
   readonly delivery: Delivery;
   /** What the owner has been asked for and not told to let go of. */
   readonly followed = new Set<ActorKey>();
+  /** Sessions that have ended at the owner. */
+  ended = 0;
   readonly followers: Followers;
   readonly #attachments: Attachments;
   readonly #server: PeerLinkServer;
@@ -77,6 +79,7 @@ export class StreamsOverLink {
       opened: () => undefined,
       noticed: (session, notice) => this.#noticed(session, notice),
       closed: (session) => {
+        this.ended += 1;
         this.followed.clear();
         this.followers.ended(session);
       },
