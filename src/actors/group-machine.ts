@@ -8,12 +8,13 @@ import type { Effect, TurnFacts } from "./effects.ts";
 import type { GovernedBy } from "./group-settings.ts";
 import { commit, commitRefusal, create, reserve } from "./group-commit.ts";
 import { log, refusalOfEpoch } from "./group-log.ts";
-import { forgetRemovals, removeClient } from "./group-membership.ts";
+import { forgetRemovals, removeClient, tellOfEnd } from "./group-membership.ts";
 import { messageRefusal, proposalRefusal, propose, send } from "./group-messages.ts";
 import {
   GROUP_INFO_PART,
   RESERVATIONS_MAX,
   type CreateCommand,
+  type DeleteCommand,
   type ForgetRemovalsCommand,
   type GroupContext,
   type PutGroupInfoCommand,
@@ -40,7 +41,7 @@ export type GroupCommand =
   | ForgetRemovalsCommand
   | PutGroupInfoCommand
   | { readonly type: "update"; readonly settings: GroupSettings; readonly governed: GovernedBy }
-  | { readonly type: "delete"; readonly governed: GovernedBy }
+  | DeleteCommand
   | TimerCommand;
 
 type Event = WithFacts<GroupCommand>;
@@ -107,7 +108,7 @@ function update(context: GroupContext, event: Extract<Event, { type: "update" }>
 }
 
 /** The event goes to whoever listens; then the log and everything kept beside it go. */
-function close(context: GroupContext, event: Extract<Event, { type: "delete" }>): Step {
+function close(context: GroupContext, event: WithFacts<DeleteCommand>): Step {
   const logged = log(context, "closed", { reason: "deleted" }, 64, event);
   return {
     context: {
@@ -122,6 +123,7 @@ function close(context: GroupContext, event: Extract<Event, { type: "delete" }>)
       ...logged.effects,
       { type: "purge" },
       { type: "indexTags", clientId: context.id, version: 2, tags: [], removed: [GROUPS_LIST] },
+      ...tellOfEnd(context, event),
     ],
   };
 }

@@ -10,6 +10,7 @@ import {
   removalPart,
   sharedWelcomeMark,
   type CreateCommand,
+  type DeleteCommand,
   type FollowedState,
   type ForgetRemovalsCommand,
   type GroupContext,
@@ -162,6 +163,12 @@ export function tellMembers(context: GroupContext, command: CreateCommand): Effe
   return command.members
     .filter(({ length }) => length > 0)
     .map((page) => ({ type: "tellClients", page, command: told }));
+}
+
+/** At the end, page by page: nobody is told anything, the group is only no longer among their memberships. */
+export function tellOfEnd(context: GroupContext, { members, governed }: DeleteCommand): Effect[] {
+  const told = membershipCommand(context, { governed }, context.groupId, false);
+  return (members ?? []).map((page) => ({ type: "tellClients", page, command: told }));
 }
 
 function tellMembership(

@@ -193,6 +193,13 @@ export interface SendMessageCommand {
   readonly governed: GovernedBy;
 }
 
+export interface DeleteCommand {
+  readonly type: "delete";
+  /** Clients that are members, in pages (roster.ts); who comes meanwhile is missing. An older node does not say. */
+  readonly members?: readonly Uint8Array[];
+  readonly governed: GovernedBy;
+}
+
 /** A client was deleted: its leaf must go (PROTOCOL M6). */
 export interface RemoveClientCommand {
   readonly type: "removeClient";

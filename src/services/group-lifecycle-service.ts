@@ -7,6 +7,7 @@ import { widened } from "../actors/group-settings.ts";
 import { GROUPS_LIST } from "../actors/tag-names.ts";
 import { readGroupInfo, type GroupInfo } from "../mls/group-info.ts";
 import { equalBytes } from "../mls/suites.ts";
+import { finishInSteps } from "../mls/work.ts";
 import type { Params } from "../protocol/methods.ts";
 import { broken, checkSignedBy } from "./group-checks.ts";
 import { CreationQuota } from "./creation-quota.ts";
@@ -14,11 +15,15 @@ import { FirstMembers, type Beginning } from "./first-members.ts";
 import type { FullTracking } from "./full-tracking.ts";
 import { judgedEpoch, type GroupDirectory, type GroupHead } from "./group-directory.ts";
 import type { CheckedGroupInfo, GroupInfoChecks } from "./group-info-checks.ts";
+import { memberName } from "./group-roster.ts";
 import type { Answer } from "./request-port.ts";
+import { pagesWork } from "./roster-pages.ts";
 import type { Successors } from "./successors.ts";
 import {
   ask,
   done,
+  nextStep,
+  pause,
   placeOf,
   refused,
   refusedUnlessRemembered,
@@ -33,6 +38,8 @@ interface Admitted extends Beginning {
   readonly reservations: number;
 }
 
+/** Members of a group that ends, read in one step. */
+const MEMBERS_AT_ONCE = 1_024;
 /** Tries of one create while other groups reserve its id meanwhile. */
 const CREATE_ATTEMPTS = 3;
 
@@ -183,7 +190,9 @@ export class GroupLifecycleService {
   }
 
   async delete(request: ApplicationRequest, { groupId }: Params<"group.delete">): Promise<Answer> {
-    const command = { type: "delete", governed: request.settings };
+    const members = await this.#membersOf(request, groupId);
+    if ("kind" in members) return members;
+    const command = { type: "delete", members, governed: request.settings };
     const outcome = await ask(
       this.#ports,
       request,
@@ -194,6 +203,24 @@ export class GroupLifecycleService {
     if (outcome.kind === "refused") return outcome;
     if (request.settings.quotas.groups !== null) await settledInTime(outcome, request.deadline);
     return done({});
+  }
+
+  /** The clients that are members now, in pages. */
+  async #membersOf(request: ApplicationRequest, groupId: Uint8Array): Promise<readonly Uint8Array[] | Refused> {
+    const { applicationId } = request;
+    const head = await this.#groups.head(applicationId, groupId);
+    if (head === undefined) return [];
+    const place = this.#groups.place(applicationId, head.context);
+    const clients: string[] = [];
+    for (let after = ""; ;) {
+      const some = await this.#groups.roster.members(place, head.context, after, MEMBERS_AT_ONCE);
+      for (const { clientId } of some) if (clientId !== undefined) clients.push(clientId);
+      const last = some.at(-1);
+      if (last === undefined || some.length < MEMBERS_AT_ONCE) return finishInSteps(pagesWork(clients), pause);
+      after = memberName(last);
+      const unwanted = await nextStep(this.#ports, request);
+      if (unwanted !== undefined) return unwanted;
+    }
   }
 
   /** A retry of what was applied is answered although the group or its application has gone on since (E4). */

@@ -26,6 +26,12 @@ export interface Standing {
   readonly leaf?: number;
 }
 
+/** In `full` tracking with its leaf; a stranger has no client. */
+export interface ListedMember {
+  readonly leaf?: number;
+  readonly clientId?: string;
+}
+
 type Head = Pick<GroupContext, "roster">;
 
 const LEAF_PREFIX = "leaf/";
@@ -72,6 +78,23 @@ export class GroupRoster {
       const leaf = began[n];
       return leaf !== undefined && parts[clients.length + n] === undefined ? { leaf } : undefined;
     });
+  }
+
+  /** Members behind the one that `after` names (`memberName`), at most `limit`: by leaf in `full` tracking, else by client. */
+  async members(
+    place: GroupPlace,
+    head: Head & Pick<GroupContext, "tracking">,
+    after: string,
+    limit: number,
+  ): Promise<ListedMember[]> {
+    if (head.tracking === "full") {
+      const leaf = after === "" ? -1 : Number(after);
+      return Number.isSafeInteger(leaf) ? this.list(place, head, leaf, limit) : [];
+    }
+    const prefix = memberPart("");
+    const from = after === "" ? {} : { after: `${prefix}${after}` };
+    const parts = await this.#store.listParts(place.shard, place.actor, { prefix, limit, ...from });
+    return parts.map(({ name }) => ({ clientId: name.slice(prefix.length) }));
   }
 
   /** Members in order of their leaves, those above `after`, at most `limit`. */
@@ -144,6 +167,11 @@ export class GroupRoster {
   #read({ shard, actor }: GroupPlace, names: readonly string[]): Promise<(Uint8Array | undefined)[]> {
     return names.length === 0 ? Promise.resolve([]) : this.#store.readParts(shard, actor, names);
   }
+}
+
+/** By which the members behind it are asked for. */
+export function memberName({ leaf, clientId = "" }: ListedMember): string {
+  return leaf === undefined ? clientId : String(leaf);
 }
 
 /** undefined: the leaf was left. */

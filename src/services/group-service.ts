@@ -1,13 +1,13 @@
 // What can be read of groups (PROTOCOL §4): head, tree, members, and the groups of a client. Reads come from
 // the store and need no owner (L3); nothing here changes a group.
-import { GROUP_INFO_PART, memberPart, PROPOSAL_PREFIX, type GroupContext } from "../actors/group-state.ts";
+import { GROUP_INFO_PART, PROPOSAL_PREFIX, type GroupContext } from "../actors/group-state.ts";
 import { membershipPart } from "../actors/inbox.ts";
 import { encodedTreeSize, encodeTreeSlice } from "../mls/ratchet-tree.ts";
 import { decode } from "../protocol/codec.ts";
 import type { Params } from "../protocol/methods.ts";
 import type { GroupDirectory, GroupHead } from "./group-directory.ts";
 import type { GroupFollower } from "./group-follower.ts";
-import type { GroupPlace } from "./group-roster.ts";
+import { memberName } from "./group-roster.ts";
 import type { Answer } from "./request-port.ts";
 import {
   done,
@@ -130,12 +130,8 @@ export class GroupService {
     const after = readCursor("members", params.cursor);
     if (after === undefined) return refused("CURSOR_INVALID");
     // One more than asked for tells whether there are others.
-    const found = await this.#membersAfter(
-      this.#groups.place(request.applicationId, head.context),
-      head,
-      after,
-      limit + 1,
-    );
+    const place = this.#groups.place(request.applicationId, head.context);
+    const found = await this.#groups.roster.members(place, head.context, after, limit + 1);
     const listed = found.slice(0, limit);
     const identities = await this.#groups.identities(
       request.applicationId,
@@ -146,25 +142,8 @@ export class GroupService {
       return { ...member, handle: identity?.handle, notAfter: identity?.notAfter };
     });
     const last = listed.at(-1);
-    const cursor = found.length > limit && last !== undefined ? String(last.leaf ?? last.clientId) : undefined;
+    const cursor = found.length > limit && last !== undefined ? memberName(last) : undefined;
     return done({ members, ...(cursor === undefined ? {} : { cursor: makeCursor("members", cursor) }) });
-  }
-
-  /** By leaf in `full` tracking, else by client. */
-  async #membersAfter(
-    place: GroupPlace,
-    { context }: GroupHead,
-    after: string,
-    limit: number,
-  ): Promise<{ readonly leaf?: number; readonly clientId?: string }[]> {
-    if (context.tracking === "full") {
-      const leaf = after === "" ? -1 : Number(after);
-      return Number.isSafeInteger(leaf) ? this.#groups.roster.list(place, context, leaf, limit) : [];
-    }
-    const prefix = memberPart("");
-    const from = after === "" ? {} : { after: `${prefix}${after}` };
-    const parts = await this.#ports.store.listParts(place.shard, place.actor, { prefix, limit, ...from });
-    return parts.map(({ name }) => ({ clientId: name.slice(prefix.length) }));
   }
 
   async list(request: ApplicationRequest, { clientId }: Params<"group.list">): Promise<Answer> {
@@ -186,7 +165,7 @@ export class GroupService {
     }
   }
 
-  /** A group that was deleted tells nobody one by one: memberships of it stay. */
+  /** Who joined a group while it was being deleted, or has not been told of its end yet, still has the membership. */
   async #standing(applicationId: string, memberships: readonly { readonly bytes: Uint8Array }[]): Promise<object[]> {
     const addresses = memberships.map(({ bytes }) => this.#groups.address(applicationId, bytes));
     const records = await readRecords<GroupContext>(this.#ports.store, addresses);

@@ -154,6 +154,10 @@ export class GroupServiceWorld {
     return this.#lives.create(this.request("group.create", params), params);
   }
 
+  delete(params: Params<"group.delete">): Promise<Answer> {
+    return this.#lives.delete(this.request("group.delete", params), params);
+  }
+
   /**
    * Sends a message as another node's router hands it to the owner, each time under another idempotency key. What the
    * other node has to do for it is done beforehand.
