@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { backupLmdb, restoreLmdb } from "../../src/store/lmdb/backup.ts";
-import { checkWholeDataFile } from "../../src/store/lmdb/data-file.ts";
+import { checkLiveDataFile, checkWholeDataFile } from "../../src/store/lmdb/data-file.ts";
 import { Database } from "../../src/store/lmdb/database.ts";
 import { openLmdbStore } from "../../src/store/lmdb/lmdb-store.ts";
 import { type Store, StoreRefused } from "../../src/store/store.ts";
@@ -139,6 +139,7 @@ test("[F18] a data file that lacks free pages at its end is whole: the library n
     });
     if ((await stat(at("data/data.mdb"))).size < (await bytesNamed(at("data/data.mdb")))) short += 1;
     checkWholeDataFile(at("data/data.mdb"));
+    checkLiveDataFile(at("data/data.mdb"));
   }
   await database.close();
 });

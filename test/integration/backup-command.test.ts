@@ -1,7 +1,7 @@
 // `aegis backup` while the server serves, `aegis restore` into another folder: what was acknowledged is there,
 // under new lineages, and no one-time KeyPackage is (GUARANTEES rule 10).
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -96,4 +96,24 @@ test("[F18] what can't be copied, or stands in the place of a folder, is refused
     expect(stderr).toContain(why);
   }
   expect(readdirSync(folder)).toEqual(["plain"]);
+});
+
+test("[F18] a data folder whose file was cut is refused a backup in one line, and leaves nothing behind", async () => {
+  const server = await ServerProcess.start();
+  servers.push(server);
+  const operator = await connect({ url: server.url, token: server.operatorToken });
+  await operator.application.create({ name: "cut" });
+  await operator.close();
+  await server.kill9();
+  const whole = readFileSync(path.join(server.dataFolder, "data.mdb"));
+  const copy = path.join(folder, "copy");
+  for (const length of [30, 4096, 9000, whole.length >> 1, whole.length - 4096]) {
+    writeFileSync(path.join(server.dataFolder, "data.mdb"), whole.subarray(0, length));
+    const { status, stderr } = aegis("backup", server.dataFolder, copy);
+    expect(status, String(length)).toBe(1);
+    expect(stderr).toMatch(/^aegis: the data file is (cut short|no database that this version reads)\n$/);
+  }
+  expect(readdirSync(folder)).toEqual([]);
+  writeFileSync(path.join(server.dataFolder, "data.mdb"), whole);
+  expect(aegis("backup", server.dataFolder, copy)).toMatchObject({ status: 0 });
 });

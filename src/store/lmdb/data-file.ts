@@ -25,6 +25,7 @@ const NODE_BYTES = 8;
 const BIG = 0x01;
 const NO_PAGE = 0xffff_ffff_ffff_ffffn;
 const TREE_DEPTH_MAX = 32;
+const LIVE_LOOKS = 3;
 
 interface Meta {
   readonly pageBytes: number;
@@ -42,7 +43,24 @@ class Cut extends StoreRefused {
 
 /** @throws StoreRefused unless the file is empty or begins like a database: one that is written to meanwhile, say */
 export function checkDataFileBegins(file: string): void {
-  withDataFile(file, (data) => data.bytes === 0 || data.meta(0));
+  withDataFile(file, (data) => data.bytes === 0 || data.newest());
+}
+
+/**
+ * Another process may write to it meanwhile. Whoever asks holds a snapshot of it: what a newer database in it needs is
+ * not written over until that is let go.
+ * @throws StoreRefused unless the file has all of its newest database
+ */
+export function checkLiveDataFile(file: string): void {
+  withDataFile(file, (data) => {
+    // A record of which half was read before it was written, and half after, says anything: the next look finds another.
+    for (let look = 0; look < LIVE_LOOKS; look += 1) {
+      const newest = data.newest();
+      // Its length is asked for only now: it grows before a record says so.
+      if (data.again().isWhole(newest)) return;
+    }
+    throw new Cut();
+  });
 }
 
 /**
@@ -54,7 +72,7 @@ export function checkWholeDataFile(file: string, synced = true): void {
   withDataFile(file, (data) => {
     const first = data.meta(0);
     const second = data.meta(first.pageBytes);
-    const newest = second.transaction > first.transaction ? second : first;
+    const newest = data.newest();
     if (data.isWhole(newest)) return;
     const oldest = newest === first ? second : first;
     const flushed = data.findMeta(first.pageBytes / 2);
@@ -80,6 +98,17 @@ class DataFile {
     const stats = fstatSync(descriptor);
     if (!stats.isFile()) throw new StoreRefused("the data file is no file");
     this.bytes = stats.size;
+  }
+
+  /** The same file, as long as it is now. */
+  again(): DataFile {
+    return new DataFile(this.#descriptor);
+  }
+
+  newest(): Meta {
+    const first = this.meta(0);
+    const second = this.meta(first.pageBytes);
+    return second.transaction > first.transaction ? second : first;
   }
 
   meta(at: number): Meta {

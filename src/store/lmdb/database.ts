@@ -4,7 +4,7 @@ import { chmodSync, closeSync, fsyncSync, openSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { open, type RootDatabase } from "lmdb";
 import { StoreUnavailable } from "../store.ts";
-import { checkDataFileBegins, checkWholeDataFile } from "./data-file.ts";
+import { checkDataFileBegins, checkLiveDataFile, checkWholeDataFile } from "./data-file.ts";
 import type { KeyRange } from "./keys.ts";
 
 export interface DatabaseOptions {
@@ -41,6 +41,17 @@ export class Database {
       readOnly: options.readOnly === true,
       noSync: options.syncOff === true,
     });
+    if (options.readOnly === true) this.#checkLive(file);
+  }
+
+  /** @throws StoreRefused for a file that was cut: reading past its end ends the process */
+  #checkLive(file: string): void {
+    const snapshot = this.#env.useReadTransaction();
+    try {
+      checkLiveDataFile(file);
+    } finally {
+      snapshot.done();
+    }
   }
 
   get(key: Buffer): Buffer | undefined {
