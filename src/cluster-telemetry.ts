@@ -3,6 +3,12 @@ import type { Logger } from "pino";
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { StoreEvent } from "./store/store-event.ts";
 
+/** As an operator knows it: by the address that it advertises. */
+export interface NodeAt {
+  readonly nodeId: string;
+  readonly address: string;
+}
+
 export function clusterEvents(log: Logger, registry: Registry) {
   const registers = [registry];
   const members = new Gauge({ name: "aegis_members", help: "Other nodes that this one counts on.", registers });
@@ -29,19 +35,18 @@ export function clusterEvents(log: Logger, registry: Registry) {
     registers,
   });
   return {
-    memberJoined(nodeId: string) {
+    memberJoined({ nodeId, address }: NodeAt) {
       members.inc();
-      log.info({ member: nodeId }, "a node has joined");
+      log.info({ member: nodeId, address }, "a node has joined");
     },
-    memberGone(nodeId: string, wasExpelled: boolean) {
+    memberGone({ nodeId, address }: NodeAt, wasExpelled: boolean) {
       members.dec();
       if (wasExpelled) expelled.inc();
-      log.warn({ member: nodeId, expelled: wasExpelled }, "a node has gone");
+      log.warn({ member: nodeId, address, expelled: wasExpelled }, "a node has gone");
     },
-    memberReachable(nodeId: string, is: boolean) {
-      if (is) log.info({ member: nodeId }, "a node is reached again");
-      else log.warn({ member: nodeId }, "a node can't be reached: is what it advertises right?");
-    },
+    memberReached: ({ nodeId, address }: NodeAt) => log.info({ member: nodeId, address }, "a node is reached again"),
+    memberUnreached: ({ nodeId, address }: NodeAt, why: string) =>
+      log.warn({ member: nodeId, address, why }, "a node can't be reached where it advertises"),
     rejoined: (nodeId: string) => log.warn({ member: nodeId }, "this node was expelled and comes back as a new one"),
     distrusted(cause: string) {
       distrusts.inc();

@@ -129,7 +129,8 @@ export class Cluster {
       runQueue,
       dial: options.dial,
       noticed: (from, notice) => this.#told(from, notice),
-      reachable: (nodeId, is) => membership.reachable(nodeId, is),
+      reached: (nodeId) => membership.reached(nodeId),
+      unreached: (nodeId, why) => membership.unreached(nodeId, why),
       lost: (nodeId) => this.attachments.lost(nodeId),
     });
     this.#peers = peers;

@@ -34,11 +34,16 @@ export interface MembershipOptions {
   distrusted(cause: string): void;
 }
 
+/** A member, and the address that it advertises: an operator knows a node by that. */
+export type NodeAt = Pick<NodeRecord, "nodeId" | "address">;
+
 export interface MembershipEvents {
-  memberJoined(nodeId: string): void;
-  memberGone(nodeId: string, expelled: boolean): void;
-  /** Links to the member fail, or stand again. */
-  memberReachable(nodeId: string, is: boolean): void;
+  memberJoined(member: NodeAt): void;
+  memberGone(member: NodeAt, expelled: boolean): void;
+  /** The link to the member stands again. */
+  memberReached(member: NodeAt): void;
+  /** Links to the member fail. */
+  memberUnreached(member: NodeAt, why: string): void;
   heartbeatFailed(error: unknown): void;
   /** It was expelled and comes back under this id. */
   rejoined(nodeId: string): void;
@@ -127,12 +132,20 @@ export class Membership {
     return this.#trusted && performance.now() - this.#renewedMs < this.#options.timings.selfFenceMs;
   }
 
-  /** A link to the member could not be made, or (`true`) stands again. */
-  reachable(nodeId: string, is: boolean): void {
-    if (is === !this.#unreachable.has(nodeId)) return;
-    if (is) this.#unreachable.delete(nodeId);
-    else this.#unreachable.add(nodeId);
-    this.#options.events.memberReachable(nodeId, is);
+  /** The link to the member stands. */
+  reached(nodeId: string): void {
+    const member = this.#seen.get(nodeId);
+    if (!this.#unreachable.delete(nodeId) || member === undefined) return;
+    this.#options.events.memberReached(member.record);
+    void this.look();
+  }
+
+  /** A link to the member could not be made. */
+  unreached(nodeId: string, why: string): void {
+    const member = this.#seen.get(nodeId);
+    if (member === undefined || this.#unreachable.has(nodeId)) return;
+    this.#unreachable.add(nodeId);
+    this.#options.events.memberUnreached(member.record, why);
     void this.look();
   }
 
@@ -235,7 +248,7 @@ export class Membership {
       const before = this.#seen.get(record.nodeId);
       if (before === undefined) {
         this.#seen.set(record.nodeId, { record, silentMs: 0 });
-        if (record.nodeId !== this.#nodeId) this.#options.events.memberJoined(record.nodeId);
+        if (record.nodeId !== this.#nodeId) this.#options.events.memberJoined(record);
         changed = true;
         continue;
       }
@@ -263,9 +276,11 @@ export class Membership {
   }
 
   #remove(nodeId: string, expelled: boolean): void {
-    if (!this.#seen.delete(nodeId)) return;
+    const member = this.#seen.get(nodeId);
+    if (member === undefined) return;
+    this.#seen.delete(nodeId);
     this.#unreachable.delete(nodeId);
-    if (nodeId !== this.#nodeId) this.#options.events.memberGone(nodeId, expelled);
+    if (nodeId !== this.#nodeId) this.#options.events.memberGone(member.record, expelled);
   }
 
   #judgeSelf(): void {

@@ -24,8 +24,10 @@ export interface PeerLinkOptions {
   readonly runQueue: RunQueue;
   readonly dial: DialPeer;
   notice(notice: PeerNotice): void;
-  /** The link stands, or was refused, reset or silent for too long. */
-  reachable(is: boolean): void;
+  /** The link stands. */
+  reached(): void;
+  /** It was refused, reset or silent for too long, several times in a row. @param why for an operator to act on */
+  unreached(why: string): void;
   closed(): void;
 }
 
@@ -45,6 +47,7 @@ interface Greeting {
   challenge: Uint8Array | undefined;
   proven: boolean;
   heardMs: number;
+  failure: Error | undefined;
 }
 
 interface Waiting {
@@ -68,6 +71,8 @@ const FAILURES_TELLING = 2;
 const PING_MS = 1_000;
 /** Silence of a standing link after which it counts as cut. */
 const SILENCE_MS = 4_000;
+/** A certificate that does not fit may name many hosts. */
+const WHY_CHARACTERS_MAX = 300;
 
 export class PeerLink {
   readonly #options: PeerLinkOptions;
@@ -132,6 +137,7 @@ export class PeerLink {
       challenge: undefined,
       proven: false,
       heardMs: performance.now(),
+      failure: undefined,
     };
     const watch = setInterval(() => {
       // Who does not listen hears nothing.
@@ -154,14 +160,14 @@ export class PeerLink {
       state.heardMs = performance.now();
       intake.add(data);
     });
-    socket.on("error", () => undefined); // `close` follows
+    socket.on("error", (error) => (state.failure = error)); // `close` follows
     socket.on("close", () => {
       clearInterval(watch);
       if (this.#socket !== socket) return;
       const stood = this.#writer !== undefined;
       this.#writer = undefined;
       // Answers that came before the cut are answers.
-      intake.whenEmpty(() => this.#closed(stood));
+      intake.whenEmpty(() => this.#closed(stood, state));
     });
   }
 
@@ -182,7 +188,7 @@ export class PeerLink {
       if (!proves(linkKey, { side: "listening", ...both(state.challenge) }, frame.proof)) throw new Error("no proof");
       state.proven = true;
       this.#writer = new PeerLinkWriter(socket, limits);
-      this.#options.reachable(true);
+      this.#options.reached();
     } else if (!state.proven) throw new Error("a frame before the proof");
     else this.#answered(frame);
   }
@@ -221,7 +227,7 @@ export class PeerLink {
     });
   }
 
-  #closed(stood: boolean): void {
+  #closed(stood: boolean, greeting: Greeting): void {
     for (const [id, waiting] of this.#waiting) {
       this.#waiting.delete(id);
       clearTimeout(waiting.alarm);
@@ -231,8 +237,20 @@ export class PeerLink {
     if (this.#stopped) return;
     // A link may have been cut for a moment only, or the dial after it: the next one tells.
     this.#failures = stood ? 0 : this.#failures + 1;
-    if (this.#failures >= FAILURES_TELLING) this.#options.reachable(false);
+    if (this.#failures >= FAILURES_TELLING) this.#options.unreached(whyOf(greeting));
     this.#options.closed();
     this.#redial = setTimeout(() => this.#dial(), stood ? 0 : REDIAL_MS * (0.5 + Math.random()));
   }
+}
+
+/** The system's words, TLS' and ws' tell what to mend; a node that turns another away says nothing. */
+function whyOf({ failure, challenge }: Greeting): string {
+  if (failure !== undefined) {
+    const { code, message } = failure as NodeJS.ErrnoException;
+    // Several addresses were tried: each has its own message, and they have none together.
+    return (message === "" ? (code ?? failure.name) : message).slice(0, WHY_CHARACTERS_MAX);
+  }
+  return challenge === undefined
+    ? "the connection was closed before it said anything"
+    : "it is no longer this node that answers there, or its AEGIS_SECRET is another";
 }

@@ -12,7 +12,9 @@ export interface PeersOptions {
   readonly runQueue: RunQueue;
   readonly dial: DialPeer;
   noticed(from: string, notice: PeerNotice): void;
-  reachable(nodeId: string, is: boolean): void;
+  reached(nodeId: string): void;
+  /** @param why for an operator to act on */
+  unreached(nodeId: string, why: string): void;
   /** What hung on the link to it has to hang on another. */
   lost(nodeId: string): void;
 }
@@ -68,7 +70,7 @@ export class Peers {
   }
 
   #link(nodeId: string, address: string): void {
-    const { nodeId: from, linkKey, limits, runQueue, dial, noticed, reachable, lost } = this.#options;
+    const { nodeId: from, linkKey, limits, runQueue, dial, noticed, reached, unreached, lost } = this.#options;
     const link = new PeerLink({
       from,
       to: nodeId,
@@ -78,10 +80,11 @@ export class Peers {
       runQueue,
       dial,
       notice: (notice) => noticed(nodeId, notice),
-      reachable: (is) => {
-        reachable(nodeId, is);
-        if (is) link.notify({ kind: "look" });
+      reached: () => {
+        reached(nodeId);
+        link.notify({ kind: "look" });
       },
+      unreached: (why) => unreached(nodeId, why),
       closed: () => lost(nodeId),
     });
     this.#links.set(nodeId, link);

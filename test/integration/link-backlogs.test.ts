@@ -83,7 +83,8 @@ async function begin(small: End): Promise<void> {
     address: `127.0.0.1:${String((http.address() as AddressInfo).port)}`,
     dial: (address) => watched(dialling, dialSocket(address)),
     notice: (notice) => dialling.heard.push(notice),
-    reachable: (is) => reached.push(is),
+    reached: () => reached.push(true),
+    unreached: () => reached.push(false),
     closed: () => undefined,
   });
   await expect.poll(() => reached).toEqual([true]);

@@ -9,6 +9,7 @@ import { PeerLinkWriter } from "../../src/cluster/peer-link-writer.ts";
 import { decodePeerFrames, PEER_PATH, PEER_SUBPROTOCOL, type PeerRequest } from "../../src/cluster/peer-frames.ts";
 import { webSocketDialer } from "../../src/cluster/peer-link-socket.ts";
 import { RunQueue } from "../../src/run-queue.ts";
+import { freePort } from "../support/free-port.ts";
 
 const KEY = new Uint8Array(32).fill(1);
 const runQueue = new RunQueue({ turnMs: 10 });
@@ -51,10 +52,11 @@ afterEach(async () => {
 
 const address = (): string => `127.0.0.1:${String((http.address() as AddressInfo).port)}`;
 
-type DialMore = Partial<Pick<PeerLinkOptions, "from" | "linkKey" | "to" | "address" | "limits">>;
+type DialMore = Partial<Pick<PeerLinkOptions, "from" | "linkKey" | "to" | "address" | "limits" | "dial">>;
 
-function dial(more: DialMore = {}): { link: PeerLink; reached: boolean[] } {
+function dial(more: DialMore = {}): { link: PeerLink; reached: boolean[]; whys: string[] } {
   const reached: boolean[] = [];
+  const whys: string[] = [];
   const link = new PeerLink({
     from: () => "dialler",
     to: "listener",
@@ -64,12 +66,16 @@ function dial(more: DialMore = {}): { link: PeerLink; reached: boolean[] } {
     runQueue,
     dial: webSocketDialer(limits),
     notice: () => undefined,
-    reachable: (is) => reached.push(is),
+    reached: () => reached.push(true),
+    unreached: (why) => {
+      reached.push(false);
+      whys.push(why);
+    },
     closed: () => undefined,
     ...more,
   });
   links.push(link);
-  return { link, reached };
+  return { link, reached, whys };
 }
 
 /** Of a settled request. */
@@ -97,6 +103,21 @@ it("lets nobody in without the deployment's secret, nor who means another node",
     await expect(stranger.link.request(forget, 1_000)).rejects.toThrow(NotSent);
   }
   expect(asked).toEqual([]);
+});
+
+it("says why another node can't be reached, in words that an operator can act on", async () => {
+  const nobody = `127.0.0.1:${String(await freePort())}`;
+  for (const [stranger, why] of [
+    [dial({ linkKey: new Uint8Array(32).fill(2) }), /AEGIS_SECRET/],
+    [dial({ to: "former" }), /no longer this node/],
+    [dial({ address: nobody }), `connect ECONNREFUSED ${nobody}`],
+    [
+      dial({ dial: webSocketDialer(limits, { ca: undefined, serverName: undefined }) }),
+      /wrong version number|EPROTO|TLS/,
+    ],
+  ] as const) {
+    await expect.poll(() => stranger.whys[0]).toMatch(why);
+  }
 });
 
 it("[G6] what is cut or late was perhaps done; what is too much was certainly not", async () => {

@@ -220,8 +220,8 @@ export class SimNode {
       shardReleased: (shard) => say(`released shard ${shard}`),
       actorFailed: (kind, cause) => this.#world.bug(`${this.nodeId} ${kind}`, cause),
       actorsLive: () => undefined,
-      memberJoined: (nodeId) => say(`member ${nodeId}`),
-      memberGone: (nodeId, expelled) => say(`member ${nodeId} gone${expelled ? ", expelled" : ""}`),
+      memberJoined: ({ nodeId }) => say(`member ${nodeId}`),
+      memberGone: ({ nodeId }, expelled) => say(`member ${nodeId} gone${expelled ? ", expelled" : ""}`),
       heartbeatFailed: () => say("heartbeat failed"),
       rejoined: (nodeId) => {
         this.nodeId = nodeId;
@@ -231,7 +231,8 @@ export class SimNode {
       shardTaken: (shard) => say(`took shard ${shard}`),
       callForwarded: () => undefined,
       shardsCounted: (_, missing) => (this.missing = missing),
-      memberReachable: (nodeId, is) => say(`${is ? "reaches" : "can't reach"} ${nodeId}`),
+      memberReached: ({ nodeId }) => say(`reaches ${nodeId}`),
+      memberUnreached: ({ nodeId }) => say(`can't reach ${nodeId}`),
       bug: (where, error) => this.#world.bug(`${this.nodeId} ${where}`, error),
       streamAttached: () => undefined,
       streamDetached: () => undefined,

@@ -89,7 +89,8 @@ export class StreamsOverLink {
       nodeId: () => EDGE,
       dial: webSocketDialer(limits),
       noticed: (from, notice) => this.#attachments.noticed(from, notice),
-      reachable: () => undefined,
+      reached: () => undefined,
+      unreached: () => undefined,
       lost: (nodeId) => this.#attachments.lost(nodeId),
     });
   }

@@ -29,7 +29,8 @@ beforeEach(async () => {
     events: {
       memberJoined: () => undefined,
       memberGone: () => undefined,
-      memberReachable: () => undefined,
+      memberReached: () => undefined,
+      memberUnreached: () => undefined,
       heartbeatFailed: () => undefined,
       rejoined: () => returned.push(performance.now()),
     },

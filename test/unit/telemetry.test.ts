@@ -45,6 +45,18 @@ it("[G10] says that handshakes are refused, why and from where, in a line for ea
   expect((await telemetry.metrics()).body).toContain('aegis_handshakes_refused_total{status="401"} 100');
 });
 
+it("names a node that comes, goes or can't be reached by the address at which an operator knows it", () => {
+  const { lines, telemetry } = collect("info");
+  const member = { nodeId: "n2", address: "10.0.0.8:7400" };
+  telemetry.memberJoined(member);
+  telemetry.memberUnreached(member, "certificate has expired");
+  telemetry.memberReached(member);
+  telemetry.memberGone(member, false);
+  const said = lines.map((line) => JSON.parse(line) as object);
+  const named = { member: "n2", address: "10.0.0.8:7400" };
+  expect(said).toMatchObject([named, { ...named, why: "certificate has expired" }, named, named]);
+});
+
 it("[F14] says that a shard is lost once for each shard at a time, and counts them all", async () => {
   const { lines, telemetry } = collect("info");
   for (let round = 0; round < 100; round += 1)
