@@ -18,7 +18,7 @@ import type { SabotageSwitches } from "./store/sabotage.ts";
 import type { Store } from "./store/store.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { startAdminServer, type AdminServer } from "./transport/admin-server.ts";
-import { readPem, ServerCertificate } from "./transport/server-certificate.ts";
+import { readAuthority, ServerCertificate } from "./transport/server-certificate.ts";
 import { AegisServer } from "./transport/websocket-server.ts";
 
 export interface AppOptions {
@@ -46,14 +46,12 @@ const CLOCK_RESYNC_MS = 10_000;
 
 /** @throws StoreRefused when the store can't keep what the configuration promises */
 export async function startApp(options: AppOptions): Promise<App> {
-  const { telemetry } = options;
   const tls = tlsOf(options);
   const store = await openConfigured(options);
   try {
     return await serve(options, store, tls);
   } catch (error) {
     await store.close();
-    telemetry.bug("start", error);
     throw error;
   }
 }
@@ -67,7 +65,7 @@ interface Tls {
 function tlsOf({ config, telemetry }: AppOptions): Tls | undefined {
   const { tlsCertFile, tlsKeyFile, linkCaFile, linkServerName } = config;
   if (tlsCertFile === undefined || tlsKeyFile === undefined) return undefined;
-  const ca = linkCaFile === undefined ? undefined : readPem("linkCaFile", linkCaFile);
+  const ca = linkCaFile === undefined ? undefined : readAuthority("linkCaFile", linkCaFile);
   const certificate = new ServerCertificate({ certFile: tlsCertFile, keyFile: tlsKeyFile }, telemetry);
   return { certificate, trust: { ca, serverName: linkServerName } };
 }
@@ -84,7 +82,7 @@ function openConfigured({ config, secrets, telemetry, sabotage }: AppOptions): P
     connections: config.redisConnections,
     onEvent: telemetry.storeEvent,
     ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
-    ...(redisCaFile === undefined ? {} : { tlsCa: readPem("redisCaFile", redisCaFile) }),
+    ...(redisCaFile === undefined ? {} : { tlsCa: readAuthority("redisCaFile", redisCaFile) }),
     ...(sabotage === undefined ? {} : { sabotage: sabotage as SabotageSwitches }),
   });
 }
@@ -137,27 +135,35 @@ async function serve(options: AppOptions, store: Store, tls: Tls | undefined): P
   });
   host.start();
   listening.port = await server.listen();
+  // Both ports before it joins: one that can't be opened must not cost the others an expulsion.
+  const isOpen = (): boolean => started.ending !== undefined && !server.draining;
+  const admin = await startAdmin(options, { store, cluster, isOpen });
   await cluster.start();
   await cluster.settled();
   server.open();
-  const admin = await startAdmin(options, store, server, cluster);
   const running = { server, admin, acknowledgements, treeWorkers, delivery, host, clock, cluster, store, config };
   started.ending = endingWith(() => stop(running));
   return { port: listening.port, adminPort: admin.port, ...started.ending };
 }
 
+interface Administered {
+  readonly store: Store;
+  readonly cluster: Cluster;
+  /** It has joined, and lets clients in. */
+  isOpen(): boolean;
+}
+
+/** @throws ListenRefused */
 function startAdmin(
   { config, secrets, telemetry }: AppOptions,
-  store: Store,
-  server: AegisServer,
-  cluster: Cluster,
+  { store, cluster, isOpen }: Administered,
 ): Promise<AdminServer> {
   const { hashKeySecret, matchesKeySecret } = deriveSecrets(secrets.secret);
   const operatorMac = hashKeySecret(secrets.operatorKey);
   return startAdminServer({
     host: config.adminHost,
     port: config.adminPort,
-    ready: async () => !server.draining && cluster.ready && (await store.healthy()),
+    ready: async () => isOpen() && cluster.ready && (await store.healthy()),
     lineagesChanged: () => cluster.lineagesChanged,
     metrics: telemetry.metrics,
     operator: { isOperator: (token) => matchesKeySecret(token, operatorMac), cluster: cluster.oversight },

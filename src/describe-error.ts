@@ -15,6 +15,7 @@ const OWN_ERRORS: ReadonlySet<string> = new Set([
   "Fenced",
   "SecretsRefused",
   "CertificateRefused",
+  "ListenRefused",
   "AssertionError",
 ]);
 const FRAMES_MAX = 12;

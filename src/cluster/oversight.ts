@@ -33,9 +33,10 @@ export class Oversight {
     this.#options = options;
   }
 
-  /** @throws StoreUnavailable */
+  /** @throws StoreUnavailable, Error before this node has joined */
   async nodes(): Promise<NodesOverview> {
     const { nodeId, seen, linked } = this.#options;
+    if (seen().length === 0) throw new Error("this node has not joined yet");
     const owned = new Map<string, number>();
     for (const record of await this.#owners()) {
       if (record !== undefined) owned.set(record.owner, (owned.get(record.owner) ?? 0) + 1);

@@ -1,7 +1,7 @@
 // Health, metrics and an operator's requests over HTTP on a port of their own. Health and metrics ask for no key, so
 // it listens on loopback unless it is told otherwise.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { listen } from "./listen.ts";
 import { operatorPage, type OperatorPagesOptions } from "./operator-pages.ts";
 
 export interface AdminServerOptions {
@@ -41,25 +41,15 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     void respond(options, request, response);
   });
   server.maxConnections = CONNECTIONS_MAX;
-  await listen(server, options.host, options.port);
+  const { host, port } = options;
   return {
-    port: (server.address() as AddressInfo).port,
+    port: await listen(server, { host, port, settings: { host: "adminHost", port: "adminPort" } }),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
       }),
   };
-}
-
-export function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ host, port, backlog: 1024 }, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
 }
 
 async function respond(options: AdminServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -29,6 +29,7 @@ interface Pem {
 }
 
 const LOOK_MS = 5_000;
+const CERTIFICATE_BLOCK = /^-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----/;
 
 export class ServerCertificate {
   readonly #files: CertificateFiles;
@@ -83,11 +84,32 @@ function read({ certFile, keyFile }: CertificateFiles): Pem {
 }
 
 /** @param setting which names the file @throws CertificateRefused when it can't be read */
-export function readPem(setting: string, file: string): string {
+function readPem(setting: string, file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
     throw new CertificateRefused(`${setting} can't be read: ${(error as NodeJS.ErrnoException).code ?? "unknown"}`);
+  }
+}
+
+/** @param setting which names the file @throws CertificateRefused when it can't be read, or is no PEM file of certificates */
+export function readAuthority(setting: string, file: string): string {
+  const text = readPem(setting, file);
+  const certificates = text.split(/(?=-----BEGIN )/).filter((block) => CERTIFICATE_BLOCK.test(block));
+  // TLS itself passes over what it can't read: every connection would be refused later, and nobody would know why.
+  if (certificates.length === 0 || !certificates.every(isCertificate)) {
+    throw new CertificateRefused(`${setting} holds no certificate, or one that can't be read: it must be PEM`);
+  }
+  return text;
+}
+
+function isCertificate(block: string): boolean {
+  try {
+    new X509Certificate(block);
+    return true;
+  } catch {
+    // The decoder's own words tell nobody what to do.
+    return false;
   }
 }
 

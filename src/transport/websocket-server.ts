@@ -3,16 +3,15 @@
 import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 import { closeCodes } from "../protocol/close-codes.ts";
 import { refuse, type Reason, type RefusalExtra } from "../protocol/errors.ts";
 import { SOCKET_PATH, SUBPROTOCOL } from "../protocol/frames.ts";
 import type { Principal } from "../services/request-port.ts";
-import { listen } from "./admin-server.ts";
 import { ApplicationQuotas } from "./application-quotas.ts";
 import { bearerToken, KeyWatch } from "./authentication.ts";
+import { listen } from "./listen.ts";
 import { RateLimiter } from "./rate-limiter.ts";
 import { CLOSE_MS, Session } from "./session.ts";
 import type { EndCode, TransportOptions } from "./transport-options.ts";
@@ -82,10 +81,10 @@ export class AegisServer {
     this.#isOpen = true;
   }
 
-  /** Resolves with the port that it listens on. */
-  async listen(): Promise<number> {
-    await listen(this.#http, this.#options.host, this.#options.port);
-    return (this.#http.address() as AddressInfo).port;
+  /** Resolves with the port that it listens on. @throws ListenRefused */
+  listen(): Promise<number> {
+    const { host, port } = this.#options;
+    return listen(this.#http, { host, port, settings: { host: "host", port: "port" } });
   }
 
   get sessionCount(): number {
