@@ -33,7 +33,8 @@ export async function operatorPage(
   const isList = path === "/v1/nodes" || path === "/v1/shards";
   if (!isList && nodeId === undefined) return undefined;
   const token = bearerToken(headers);
-  if (token === undefined || !isOperator(token)) return refusal(401, "UNAUTHORIZED", "the operator's key is needed");
+  if (token === undefined || !isOperator(token))
+    return refusal(401, "UNAUTHORIZED", "the operator's key is needed, as this node has it");
   const wanted = isList ? "GET" : "POST";
   if (method !== wanted) return refusal(405, "METHOD_NOT_ALLOWED", `only ${wanted}`);
   try {

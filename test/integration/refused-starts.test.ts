@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openRedisStore } from "../../src/store/redis/redis-store.ts";
+import { freePort } from "../support/free-port.ts";
 import { startRedis } from "../support/redis-server.ts";
 import { ServerAuthority } from "../support/server-certificates.ts";
 
@@ -100,4 +101,21 @@ test("a node whose admin port is taken does not join first: nobody would miss it
   } finally {
     await redis.stop();
   }
+});
+
+test("a Redis that can't be reached, or still loads its data, is told with its address", async () => {
+  const loading = createServer((socket) => {
+    const info = "loading:1\r\nloading_eta_seconds:60\r\n";
+    socket.on("error", () => undefined);
+    socket.on("data", () => socket.write(`$${String(info.length)}\r\n${info}\r\n`));
+  }).listen(0, "127.0.0.1");
+  await once(loading, "listening");
+  const [nobody, busy] = [await freePort(), (loading.address() as AddressInfo).port];
+  const [away, slow] = await Promise.all([
+    start({ AEGIS_STORE: `redis://127.0.0.1:${String(nobody)}` }),
+    start({ AEGIS_STORE: `redis://127.0.0.1:${String(busy)}` }),
+  ]);
+  loading.close();
+  expectRefused(away, `redis can't be reached: ECONNREFUSED at 127.0.0.1:${String(nobody)}`);
+  expectRefused(slow, "redis can't be reached: connected, but it does not serve yet: it is loading its data, or hangs");
 });

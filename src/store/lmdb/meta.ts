@@ -54,7 +54,8 @@ function createMeta(database: Database, options: MetaOptions): Meta {
 function adoptDeployment(database: Database, deployment: string | undefined): void {
   const stored = readMeta(database, "deployment") ?? "";
   if (deployment === undefined || stored === deployment) return;
-  if (stored !== "") throw new StoreRefused("the data folder belongs to another deployment");
+  if (stored !== "")
+    throw new StoreRefused("the data folder belongs to another deployment: it was made with another AEGIS_SECRET");
   database.transactionSync(() => writeMeta(database, "deployment", deployment));
 }
 

@@ -84,7 +84,7 @@ export async function checkDeployment(
     throw new StoreRefused(message);
   }
   if (demand.deployment !== "" && textOf(deployment) !== demand.deployment) {
-    throw new StoreRefused("the store's prefix belongs to another deployment");
+    throw new StoreRefused("the store's prefix belongs to another deployment: it was made with another AEGIS_SECRET");
   }
   return { deploymentId: textOf(id), created: created === 1 };
 }

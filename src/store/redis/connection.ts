@@ -38,6 +38,9 @@ type Command = (...parameters: unknown[]) => Promise<Reply>;
 /** How often a server that was refused is looked at again, and one that could not be judged. */
 const ADMIT_REFUSED_AGAIN_MS = 2000;
 const ADMIT_UNJUDGED_AGAIN_MS = 200;
+const CLOSED = "connection closed";
+/** ioredis keeps this from us, and looks again by itself. */
+const UNREADY = "connected, but it does not serve yet: it is loading its data, or hangs";
 
 export class RedisConnection {
   readonly #options: ConnectionOptions;
@@ -48,7 +51,7 @@ export class RedisConnection {
   #admission: NodeJS.Timeout | undefined;
   /** Rises with each loss: what was found before it says nothing of what comes after. */
   #losses = 0;
-  #lastError = "connection closed";
+  #lastError = CLOSED;
   #corked = false;
 
   constructor(options: ConnectionOptions) {
@@ -56,14 +59,21 @@ export class RedisConnection {
     this.#redis = new Redis(clientOptions(options));
     for (const [name, lua] of options.scripts) this.#redis.defineCommand(commandName(name), { lua });
     this.#commands = this.#redis as unknown as Record<string, Command | undefined>;
-    this.#redis.on("ready", () => this.#admit());
+    this.#redis.on("connect", () => {
+      this.#lastError = UNREADY;
+    });
+    this.#redis.on("ready", () => {
+      this.#lastError = CLOSED;
+      this.#admit();
+    });
     this.#redis.on("close", () => {
       this.#losses += 1;
       this.#setState({ kind: "down", reason: this.#lastError });
     });
     this.#redis.on("error", (error: Error) => {
       // Says nothing that the sentinel's own error did not say better.
-      if (!error.message.startsWith("All sentinels are unreachable")) this.#lastError = reasonOf(error);
+      if (!error.message.startsWith("All sentinels are unreachable"))
+        this.#lastError = reasonOf(error) + placeOf(error);
     });
     this.#redis.on("sentinelError", (error: Error) => {
       this.#lastError = reasonOf(error);
@@ -215,6 +225,13 @@ function commandName(name: ScriptName): string {
     .split("-")
     .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
     .join("")}`;
+}
+
+/** Of the system's errors: a sentinel may have named an address that the operator has not. */
+function placeOf(error: Error): string {
+  const { address, port, hostname } = error as Error & Partial<Record<"address" | "port" | "hostname", unknown>>;
+  if (typeof address === "string") return ` at ${address}${typeof port === "number" ? `:${String(port)}` : ""}`;
+  return typeof hostname === "string" ? ` at ${hostname}` : "";
 }
 
 /** The error's code, or its first word when Redis said it; never arguments. */
