@@ -119,6 +119,12 @@ const brokenPaths: readonly ProviderCase[] = [
     openssl: "it ignores what it does not need",
   },
   { name: "a broken signature", chain: ["leafBrokenSignature"], verdict: "chain_invalid" },
+  { name: "a broken signature, root sent along", chain: ["leafBrokenSignature", "root"], verdict: "chain_invalid" },
+  {
+    name: "a broken signature under a root's new key, which its old one certified",
+    chain: ["leafOfRolledRootBroken", "rootRolled"],
+    verdict: "chain_invalid",
+  },
   { name: "an issuer that is no CA: no basicConstraints", chain: ["leafOfNotCa", "notCa"], verdict: "chain_invalid" },
   { name: "an issuer that is no CA: it says so", chain: ["leafOfCaFalse", "caFalse"], verdict: "chain_invalid" },
   {
@@ -136,6 +142,12 @@ const brokenPaths: readonly ProviderCase[] = [
   {
     name: "a path longer than its CA allows",
     chain: ["leafTooFar", "caUnderShort", "caShort"],
+    settings: { anchors: ["rootShort"] },
+    verdict: "chain_invalid",
+  },
+  {
+    name: "a path longer than its CA allows, root sent along",
+    chain: ["leafTooFar", "caUnderShort", "caShort", "rootShort"],
     settings: { anchors: ["rootShort"] },
     verdict: "chain_invalid",
   },

@@ -132,6 +132,8 @@ export const recipes = {
   otherRoot: { ca: true },
   leafOfOtherRoot: { issuer: "otherRoot" },
   rootRenewed: { sameHolderAs: "root", ca: true, days: [-2, 5000] },
+  rootRolled: { commonNames: ["Root"], issuer: "root", ca: true },
+  leafOfRolledRootBroken: { issuer: "rootRolled", brokenSignature: true },
   rootUnderOther: { sameHolderAs: "root", issuer: "otherRoot", ca: true },
   otherUnderRoot: { sameHolderAs: "otherRoot", issuer: "root", ca: true },
   crossSigned: { sameHolderAs: "domain", issuer: "otherRoot", ca: true },

@@ -27,19 +27,22 @@ export function findPath(chain: readonly Certificate[], anchors: readonly Certif
   if (leaf === undefined || chain.length > CHAIN_LENGTH_MAX) return INVALID;
   if (isAnyoneTwice(chain)) return INVALID;
   // An anchor that was sent along is used as it was set, and was judged then: it may be of version 1.
-  const issuers = chain.slice(1, sentAnchors(chain, anchors).length > 0 ? -1 : undefined);
-  if (!mayBeLeaf(leaf) || !issuers.every(mayIssue)) return INVALID;
+  const sent = sentAnchors(chain, anchors);
+  const below: Below = [leaf, ...chain.slice(1, sent.length > 0 ? -1 : undefined)];
+  if (!mayBeLeaf(leaf) || !below.slice(1).every(mayIssue)) return INVALID;
   if (!chain.every((certificate, at) => at === 0 || isNamedBy(certificate, chain[at - 1]))) return INVALID;
-  const paths = pathsToAnchors(leaf, chain, anchors);
-  if (paths.length === 0) return UNKNOWN_ROOT;
-  // A lone root may be a leaf: the anchor is no part of the path itself (§6.1).
-  const found = paths.find(
-    (path) => isWithinPathLengths(path) && (chain.length === 1 || !isAnyoneTwice(path)) && isSigned(path),
-  );
-  if (found !== undefined) return { kind: "path", certificates: found };
+  const last = below.at(-1) ?? leaf;
+  const named =
+    sent.length > 0 ? sent : anchors.filter((anchor) => isNamedBy(anchor, last) && mayBeKeyOf(anchor, last));
+  if (named.length === 0) return UNKNOWN_ROOT;
+  const issuers = named.filter((anchor) => isSignedBy(last, anchor));
   // A root that only bears an anchor's name.
-  const last = chain.at(-1);
-  return last !== undefined && isSelfIssued(last) ? UNKNOWN_ROOT : INVALID;
+  if (issuers.length === 0) return sent.length === 0 && isSelfIssued(last) ? UNKNOWN_ROOT : INVALID;
+  // A lone root may be a leaf: the anchor is no part of the path itself (§6.1).
+  const found = issuers
+    .map((anchor): Path => [...below, anchor])
+    .find((path) => isWithinPathLengths(path) && (chain.length === 1 || !isAnyoneTwice(path)));
+  return found !== undefined && isSignedBelow(below) ? { kind: "path", certificates: found } : INVALID;
 }
 
 /** Why a certificate can't be a trust anchor, or undefined. */
@@ -50,20 +53,14 @@ export function anchorFault({ key, extensions }: Certificate): string | undefine
   return extensions.unheeded ? "it has a constraint or a critical extension that is not understood" : undefined;
 }
 
-type Path = readonly [Certificate, ...Certificate[]];
+/** What stands under the anchor, the leaf first. */
+type Below = readonly [Certificate, ...Certificate[]];
+type Path = readonly [...Below, Certificate];
 
 /** An anchor may be sent along: it is then the last. An anchor is a name with a key: its other fields may differ. */
 function sentAnchors(chain: readonly Certificate[], anchors: readonly Certificate[]): readonly Certificate[] {
   const last = chain.at(-1);
   return chain.length === 1 || last === undefined ? [] : anchors.filter((anchor) => isSameHolder(anchor, last));
-}
-
-function pathsToAnchors(leaf: Certificate, chain: readonly Certificate[], anchors: readonly Certificate[]): Path[] {
-  const last = chain.at(-1) ?? leaf;
-  const sent = sentAnchors(chain, anchors);
-  if (sent.length > 0) return sent.map((anchor) => [leaf, ...chain.slice(1, -1), anchor]);
-  const issuers = anchors.filter((anchor) => isNamedBy(anchor, last) && mayBeKeyOf(anchor, last));
-  return issuers.map((anchor) => [leaf, ...chain.slice(1), anchor]);
 }
 
 function isNamedBy(issuer: Certificate, certificate: Certificate | undefined): boolean {
@@ -122,12 +119,15 @@ function isAnyoneTwice(path: readonly Certificate[]): boolean {
   return path.some((one, at) => path.slice(at + 1).some((other) => isSameHolder(one, other)));
 }
 
-function isSigned(path: Path): boolean {
-  for (let at = path.length - 2; at >= 0; at -= 1) {
-    const certificate = path[at];
-    if (certificate === undefined) return false;
-    const { signatureScheme, toBeSigned, signature } = certificate;
-    if (!verifiesUnder(path[at + 1]?.key, signatureScheme, toBeSigned, signature)) return false;
+/** From the top down. */
+function isSignedBelow(below: Below): boolean {
+  for (let at = below.length - 2; at >= 0; at -= 1) {
+    const certificate = below[at];
+    if (certificate === undefined || !isSignedBy(certificate, below[at + 1])) return false;
   }
   return true;
+}
+
+function isSignedBy({ signatureScheme, toBeSigned, signature }: Certificate, issuer: Certificate | undefined): boolean {
+  return verifiesUnder(issuer?.key, signatureScheme, toBeSigned, signature);
 }
