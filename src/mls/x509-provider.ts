@@ -9,6 +9,7 @@ import { isKeyOf, type CertificateKey } from "./x509/certificate-key.ts";
 import { findPath } from "./x509/certificate-path.ts";
 import { readCertificate, type Certificate } from "./x509/certificate.ts";
 import { namesIn } from "./x509/identity-names.ts";
+import { causeOutside, stretchAt, validityOf, type Validity } from "./x509/validity.ts";
 import { checkSettings, type SettingsFault, type X509Settings } from "./x509/x509-settings.ts";
 
 export type { SettingsFault, X509Settings } from "./x509/x509-settings.ts";
@@ -19,9 +20,7 @@ type ChainJudgment =
   | {
       readonly kind: "holder";
       readonly named: NamedHolder;
-      /** When all certificates of the path are valid, both included. */
-      readonly notBeforeMs: number;
-      readonly notAfterMs: number;
+      readonly validity: Validity;
       readonly key: CertificateKey;
     };
 
@@ -74,26 +73,25 @@ function judgeCredential(
     const claimed = namesIn(chain as Certificate[], settings);
     return { kind: "invalid", cause: judged.cause, ...(claimed.kind === "names" ? { claimed: claimed.holder } : {}) };
   }
-  const { certificates } = judged;
-  const names = namesIn(certificates, settings);
+  const [path] = judged.paths;
+  const names = namesIn(path, settings);
   if (names.kind === "none") return { kind: "invalid", cause: names.cause };
-  const { key } = certificates[0];
+  const { key } = path[0];
   if (key === undefined) throw new Error("a leaf without a key is no path");
   return {
     kind: "holder",
     named: names.holder,
-    notBeforeMs: Math.max(...certificates.map(({ notBeforeMs }) => notBeforeMs)),
-    notAfterMs: Math.min(...certificates.map(({ notAfterMs }) => notAfterMs)),
+    validity: validityOf(judged.paths),
     key: { scheme: key.scheme, bytes: new Uint8Array(key.bytes) },
   };
 }
 
 function validAt(judged: ChainJudgment, nowMs: number): ReturnType<IdentityProvider["validate"]> {
   if (judged.kind === "invalid") return { valid: false, cause: judged.cause };
-  const { named, notBeforeMs, notAfterMs } = judged;
-  if (nowMs > notAfterMs) return { valid: false, cause: "expired" };
-  if (nowMs < notBeforeMs) return { valid: false, cause: "not_yet_valid" };
-  return { valid: true, ...named, ...(notAfterMs >= ENDLESS_MS ? {} : { notAfterMs }) };
+  const { named, validity } = judged;
+  const now = stretchAt(validity, nowMs);
+  if (now === undefined) return { valid: false, cause: causeOutside(validity, nowMs) };
+  return { valid: true, ...named, ...(now.notAfterMs >= ENDLESS_MS ? {} : { notAfterMs: now.notAfterMs }) };
 }
 
 /** A handle holds its account, and is unique in its domain only. */

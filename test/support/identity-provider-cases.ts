@@ -29,6 +29,37 @@ const times: readonly ProviderCase[] = [
     settings: { anchors: ["expiredRoot"] },
     verdict: "expired",
   },
+  ...[
+    ["expiredRoot", "expiredRootRenewed"],
+    ["expiredRootRenewed", "expiredRoot"],
+  ].flatMap((anchors): ProviderCase[] => [
+    {
+      name: `an expired anchor beside its renewal: ${anchors.join(", ")}`,
+      chain: ["leafOfExpiredRoot"],
+      settings: { anchors: anchors as RecipeName[] },
+      verdict: { handle: "leafOfExpiredRoot" },
+    },
+    {
+      name: `the expired anchor sent along: ${anchors.join(", ")}`,
+      chain: ["leafOfExpiredRoot", "expiredRoot"],
+      settings: { anchors: anchors as RecipeName[] },
+      verdict: { handle: "leafOfExpiredRoot" },
+    },
+    {
+      name: `while only the old anchor was valid, the end of the one that follows it: ${anchors.join(", ")}`,
+      chain: ["earlyLeafOfExpiredRoot"],
+      day: -100,
+      settings: { anchors: anchors as RecipeName[] },
+      verdict: { handle: "earlyLeafOfExpiredRoot" },
+    },
+    {
+      name: `when both anchors are over: ${anchors.join(", ")}`,
+      chain: ["longLeafOfExpiredRoot"],
+      day: 600,
+      settings: { anchors: anchors as RecipeName[] },
+      verdict: "expired",
+    },
+  ]),
   { name: "times beyond 2049", chain: ["oldLeaf"], verdict: { handle: "oldLeaf" }, endsWith: "root" },
   {
     name: "expired, and of another root",

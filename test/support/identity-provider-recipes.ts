@@ -149,6 +149,9 @@ export const recipes = {
   leafOfShortLivedCa: { issuer: "shortLivedCa" },
   expiredRoot: { ca: true, days: [-300, -5] },
   leafOfExpiredRoot: { issuer: "expiredRoot" },
+  expiredRootRenewed: { sameHolderAs: "expiredRoot", ca: true, days: [-30, 500] },
+  earlyLeafOfExpiredRoot: { issuer: "expiredRoot", days: [-200, 365] },
+  longLeafOfExpiredRoot: { issuer: "expiredRoot", days: [-1, 900] },
   oldLeaf: { issuer: "root", days: [-900, 20_000] },
 
   // Names.

@@ -4,9 +4,14 @@ import { equalBytes } from "../suites.ts";
 import { verifiesUnder } from "./certificate-key.ts";
 import type { Certificate } from "./certificate.ts";
 
+/** What stands under the anchor, the leaf first. */
+type Below = readonly [Certificate, ...Certificate[]];
+/** The leaf first, the anchor last. */
+export type Path = readonly [...Below, Certificate];
+
 export type PathJudgment =
-  /** The leaf first, the anchor last. */
-  | { readonly kind: "path"; readonly certificates: readonly [Certificate, ...Certificate[]] }
+  /** The paths that hold, which differ in their anchors only: all of one name and key. */
+  | { readonly kind: "paths"; readonly paths: readonly [Path, ...Path[]] }
   | { readonly kind: "none"; readonly cause: "chain_invalid" | "unknown_root" };
 
 /** Certificates of one credential. */
@@ -39,10 +44,10 @@ export function findPath(chain: readonly Certificate[], anchors: readonly Certif
   // A root that only bears an anchor's name.
   if (issuers.length === 0) return sent.length === 0 && isSelfIssued(last) ? UNKNOWN_ROOT : INVALID;
   // A lone root may be a leaf: the anchor is no part of the path itself (§6.1).
-  const found = issuers
+  const [path, ...others] = issuers
     .map((anchor): Path => [...below, anchor])
-    .find((path) => isWithinPathLengths(path) && (chain.length === 1 || !isAnyoneTwice(path)));
-  return found !== undefined && isSignedBelow(below) ? { kind: "path", certificates: found } : INVALID;
+    .filter((one) => isWithinPathLengths(one) && (chain.length === 1 || !isAnyoneTwice(one)));
+  return path !== undefined && isSignedBelow(below) ? { kind: "paths", paths: [path, ...others] } : INVALID;
 }
 
 /** Why a certificate can't be a trust anchor, or undefined. */
@@ -52,10 +57,6 @@ export function anchorFault({ key, extensions }: Certificate): string | undefine
   if (extensions.keyUsage?.keyCertSign === false) return "its key must not sign certificates";
   return extensions.unheeded ? "it has a constraint or a critical extension that is not understood" : undefined;
 }
-
-/** What stands under the anchor, the leaf first. */
-type Below = readonly [Certificate, ...Certificate[]];
-type Path = readonly [...Below, Certificate];
 
 /** An anchor may be sent along: it is then the last. An anchor is a name with a key: its other fields may differ. */
 function sentAnchors(chain: readonly Certificate[], anchors: readonly Certificate[]): readonly Certificate[] {
