@@ -130,9 +130,13 @@ const names: readonly ProviderCase[] = [
     openssl: "reads no such certificate",
   },
   { name: "a TeletexString, which nobody reads alike", chain: ["nameTeletex"], verdict: "handle_not_utf8" },
-  ...(["nameAt", "nameSlash", "nameHash", "nameDollar", "nameColon", "nameNul"] as const).map(
-    (chain): ProviderCase => ({ name: `a forbidden character: ${chain}`, chain: [chain], verdict: "name_forbidden" }),
-  ),
+  ...(
+    ["nameAt", "nameSlash", "nameHash", "nameDollar", "nameColon", "nameNul", "nameDelete", "nameControl"] as const
+  ).map((chain): ProviderCase => ({
+    name: `a forbidden character: ${chain}`,
+    chain: [chain],
+    verdict: "name_forbidden",
+  })),
 ];
 
 export const providerCases: readonly ProviderCase[] = [...pathCases, ...times, ...names];

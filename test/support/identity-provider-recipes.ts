@@ -163,6 +163,8 @@ export const recipes = {
   nameHash: { commonNames: ["al#ice"], issuer: "root" },
   nameDollar: { commonNames: ["al$ice"], issuer: "root" },
   nameColon: { commonNames: ["al:ice"], issuer: "root" },
+  nameControl: { commonNames: ["al\u009bice"], issuer: "root" },
+  nameDelete: { commonNames: ["al\u007fice"], issuer: "root" },
   nameNul: { commonNames: ["al\u0000ice"], issuer: "root" },
   nameUnicode: { commonNames: ["älice 🦉"], issuer: "root" },
   namePrintable: { commonNames: [{ tag: DER_TEXT.printable, bytes: bytes("Alice B.") }], issuer: "root" },

@@ -13,8 +13,8 @@ type Name = { readonly kind: "name"; readonly name: string } | Extract<IdentityN
 /** Bytes of UTF-8; longer names are forbidden: a handle is an index key. */
 const NAME_BYTES_MAX = 1024;
 
-/** Those that join names, as the protocol has them; and control characters, which no name needs. */
-const FORBIDDEN = /[@/#$:\u0000-\u001f\u007f]/;
+/** Those that join names, as the protocol has them; and control characters (C0 and C1), which no name needs. */
+const FORBIDDEN = /[@/#$:\p{Cc}]/u;
 
 export function namesIn(path: readonly Certificate[], settings: X509Settings): IdentityNames {
   const { deviceHandleRange, supportsAccounts, accountHandleOffset, supportsDomains, domainNameOffset } = settings;
