@@ -33,6 +33,8 @@ export interface CertificateRecipe {
   /** DER of the algorithm that what is signed says, where it is another. */
   readonly signedAlgorithm?: Uint8Array;
   readonly brokenSignature?: true;
+  /** DER of the serial number, as it stands. */
+  readonly serialNumber?: Uint8Array;
 }
 
 export interface MadeCertificate {
@@ -110,7 +112,7 @@ export function makeCertificate(
   const toBeSigned = der(
     DER.sequence,
     recipe.version === 1 ? [] : der(0xa0, derInteger((recipe.version ?? 3) - 1)),
-    derInteger(1 + Math.floor(Math.random() * 2 ** 40)),
+    recipe.serialNumber ?? derInteger(1 + Math.floor(Math.random() * 2 ** 40)),
     recipe.signedAlgorithm ?? algorithm,
     issuer.subject,
     der(DER.sequence, derTime(nowMs + from * DAY_MS), recipe.notAfter ?? derTime(nowMs + until * DAY_MS)),

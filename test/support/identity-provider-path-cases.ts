@@ -132,6 +132,11 @@ const brokenPaths: readonly ProviderCase[] = [
     chain: ["leafOfCaWithoutCertSign", "caWithoutCertSign"],
     verdict: "chain_invalid",
   },
+  {
+    name: "a CA that may sign certificates by a bit beyond the end of its key usage",
+    chain: ["leafOfCaHiddenCertSign", "caHiddenCertSign"],
+    verdict: "malformed",
+  },
   { name: "a CA for servers only", chain: ["leafOfCaForServers", "caForServers"], verdict: "chain_invalid" },
   {
     name: "a path length",
@@ -179,6 +184,8 @@ const brokenPaths: readonly ProviderCase[] = [
     verdict: "chain_invalid",
     openssl: "ignores what it does not need",
   },
+  { name: "a negative serial number", chain: ["leafNegativeSerial"], verdict: { handle: "leafNegativeSerial" } },
+  { name: "a serial number longer than needed", chain: ["leafLongSerial"], verdict: "malformed" },
   { name: "two signature algorithms", chain: ["leafTwoAlgorithms"], verdict: "malformed" },
   { name: "extensions in version 2", chain: ["leafVersion2"], verdict: "malformed", openssl: "lets it pass" },
   { name: "a very long certificate", chain: ["leafTooLong"], verdict: "malformed", openssl: "has no limit there" },

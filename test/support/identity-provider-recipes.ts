@@ -83,6 +83,8 @@ export const recipes = {
     issuer: "root",
     extensions: [{ oid: EXTENSION_OID.basicConstraints, critical: true, value: notBasicConstraints }],
   },
+  leafNegativeSerial: { issuer: "root", serialNumber: der(DER.integer, [0x80]) },
+  leafLongSerial: { issuer: "root", serialNumber: der(DER.integer, [0, 1]) },
   selfSigned: {},
   selfSignedCa: { ca: true, keyUsage: KEY_USAGE.digitalSignature | KEY_USAGE.keyCertSign },
 
@@ -95,6 +97,14 @@ export const recipes = {
   leafOfCaWithoutCertSign: { issuer: "caWithoutCertSign" },
   caForServers: { issuer: "root", ca: true, extendedKeyUsage: [SERVER_AUTH] },
   leafOfCaForServers: { issuer: "caForServers" },
+  // keyCertSign stands among the bits that are said to be unused.
+  caHiddenCertSign: {
+    issuer: "root",
+    ca: true,
+    keyUsage: null,
+    extensions: [{ oid: EXTENSION_OID.keyUsage, critical: true, value: der(DER.bitString, [7, 0x84]) }],
+  },
+  leafOfCaHiddenCertSign: { issuer: "caHiddenCertSign" },
   caUnknownCritical: { issuer: "root", ca: true, extensions: [{ oid: UNKNOWN_OID, critical: true, value: [5, 0] }] },
   leafOfCaUnknownCritical: { issuer: "caUnknownCritical" },
   caNameConstraints: {

@@ -41,6 +41,7 @@ const malformed: [string, string, (reader: DerReader) => unknown][] = [
   ["an empty integer", "02 00", (reader) => reader.smallInteger()],
   ["a negative integer", "02 01 80", (reader) => reader.smallInteger()],
   ["an integer with a zero too many", "02 02 00 01", (reader) => reader.smallInteger()],
+  ["a negative integer with a byte too many", "02 02 ff 80", (reader) => reader.integer()],
   ["an integer too large for its place", "02 05 01 00 00 00 00", (reader) => reader.smallInteger()],
   ["an empty object identifier", "06 00", (reader) => reader.objectIdentifier()],
   ["an object identifier that does not end", "06 02 2a 86", (reader) => reader.objectIdentifier()],

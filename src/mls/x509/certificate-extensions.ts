@@ -111,6 +111,8 @@ function readKeyUsage(reader: DerReader): { readonly digitalSignature: boolean; 
   const { content } = reader.element(TAG.bitString);
   const [unused = 8, first = 0] = content;
   if (unused > 7 || content.length < 2) malformedDer("a key usage without a bit");
+  // Others do not read the bits beyond the end: what they say must not count here alone.
+  if (((content.at(-1) ?? 0) & ((1 << unused) - 1)) !== 0) malformedDer("bits beyond the end of a bit string");
   return { digitalSignature: (first & 0x80) !== 0, keyCertSign: (first & 0x04) !== 0 };
 }
 

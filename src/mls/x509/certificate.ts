@@ -49,7 +49,7 @@ function readFields(certificate: DerReader): Certificate {
   certificate.expectEnd();
   const fields = new DerReader(toBeSigned.content);
   const version = readVersion(fields);
-  fields.element(TAG.integer); // serialNumber
+  fields.integer(); // serialNumber: negative ones are there (§4.1.2.2), and nobody looks one up
   // §4.1.1.2: what is signed says by what, too.
   if (Buffer.compare(fields.element(TAG.sequence).whole, algorithm) !== 0) malformedDer("two signature algorithms");
   const issuer = fields.element(TAG.sequence).whole;

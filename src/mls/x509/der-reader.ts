@@ -91,12 +91,19 @@ export class DerReader {
     return content[0] === 0xff;
   }
 
+  /** An INTEGER of any size and sign, by its bytes. */
+  integer(): Uint8Array {
+    const { content } = this.element(TAG.integer);
+    const [first, second = 0] = content;
+    if (first === undefined) malformedDer("an integer without a byte");
+    const isPadded = content.length > 1 && first === (second < 0x80 ? 0 : 0xff);
+    return isPadded ? malformedDer("an integer longer than needed") : content;
+  }
+
   /** A small unsigned INTEGER. */
   smallInteger(): number {
-    const { content } = this.element(TAG.integer);
-    const [first = 0x80, second = 0] = content;
-    if (first >= 0x80) malformedDer("a negative integer");
-    if (content.length > 1 && first === 0 && second < 0x80) malformedDer("an integer longer than needed");
+    const content = this.integer();
+    if ((content[0] ?? 0) >= 0x80) malformedDer("a negative integer");
     if (content.length > 4) malformedDer("an integer too large for its place");
     return content.reduce((value, byte) => value * 256 + byte, 0);
   }
