@@ -170,6 +170,7 @@ describe("settings", () => {
     ["an anchor with an RSA key", { trustAnchors: [world.get("rootRsa").der] }, "trustAnchors.0"],
     ["an anchor that is no CA", { trustAnchors: [world.get("caFalse").der] }, "trustAnchors.0"],
     ["an anchor whose key must not sign", { trustAnchors: [world.get("caWithoutCertSign").der] }, "trustAnchors.0"],
+    ["an anchor for servers only", { trustAnchors: [world.get("caForServers").der] }, "trustAnchors.0"],
     ["an anchor with name constraints", { trustAnchors: [world.get("caNameConstraints").der] }, "trustAnchors.0"],
   ];
   test.each(faults)("%s", (_, change, where) => {

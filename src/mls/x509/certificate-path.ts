@@ -55,6 +55,7 @@ export function anchorFault({ key, extensions }: Certificate): string | undefine
   if (key === undefined) return "its key is of a kind that no ciphersuite of MLS signs with";
   if (extensions.basicConstraints?.ca === false) return "it says that it is no certificate authority";
   if (extensions.keyUsage?.keyCertSign === false) return "its key must not sign certificates";
+  if (!isForMessaging(extensions.extendedKeyUsage)) return "its purposes are others than clients or messaging";
   return extensions.unheeded ? "it has a constraint or a critical extension that is not understood" : undefined;
 }
 
