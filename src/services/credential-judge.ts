@@ -32,16 +32,25 @@ export class CredentialJudge {
     return { kind: "facts", facts: factsOf(credential, verdict) };
   }
 
-  /** Whether `next` may follow: both are valid by themselves. */
-  succeeds({ settings }: ApplicationRequest, current: IdentityFacts, next: Uint8Array): boolean {
-    if (settings.identityChange === "any") return true;
+  /**
+   * Whether `next` may follow. The one before counts as it was judged when it came, too: by settings that changed since
+   * (another trust anchor) it may name nobody any more, and its holder must be able to leave it.
+   */
+  succeeds({ settings }: ApplicationRequest, current: IdentityFacts, next: IdentityFacts): boolean {
+    if (settings.identityChange === "any" || isSameHolder(current, next)) return true;
+    const [before, after] = [current, next].map(({ credential }) => Buffer.from(credential, "base64"));
     const provider = this.#ports.identityProviders.of(settings);
-    return provider.validSuccessor(Buffer.from(current.credential, "base64"), next);
+    return before !== undefined && after !== undefined && provider.validSuccessor(before, after);
   }
 }
 
 export function isSame(current: IdentityFacts, credential: Uint8Array): boolean {
   return current.credential === Buffer.from(credential).toString("base64");
+}
+
+/** The id of a handle holds its domain. */
+function isSameHolder(a: IdentityFacts, b: IdentityFacts): boolean {
+  return a.handleId === b.handleId && a.account === b.account;
 }
 
 function factsOf(credential: Uint8Array, verdict: ValidIdentity): IdentityFacts {

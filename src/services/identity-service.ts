@@ -207,7 +207,7 @@ export class IdentityService {
       ...command,
       identity,
       judgedVersion: record?.context.version,
-      successor: this.#judge.succeeds(request, current, clientIdentity),
+      successor: this.#judge.succeeds(request, current, identity),
     };
     if (identity.handleId === current.handleId) return ask(this.#ports, request, client, facts, true);
     const handle = { applicationId: request.applicationId, kind: "handle" as const, id: identity.handleId };

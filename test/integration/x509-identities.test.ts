@@ -156,6 +156,26 @@ describe("identities", () => {
   });
 });
 
+describe("settings that change while identities are there", () => {
+  const swapped: readonly RecipeName[] = ["deviceRenewed", "account", "crossSigned"];
+  const otherRoot = x509Provider(certificates, { anchors: ["otherRoot"], accounts: 1, domains: 2 });
+
+  test("`successor`: under another trust anchor the same holder gets a new certificate, and nobody else does", async () => {
+    const { applicationId, client } = await world.application({
+      identityProvider: house,
+      identityChange: "successor",
+    });
+    const { clientId } = await certifiedDevice(client, certificates, phone);
+    await world.operator.application.update({ applicationId, settings: { identityProvider: otherRoot } });
+    const clientIdentity = await credentialOf(phone);
+    expect((await client.identity.validate({ clientIdentity })).cause).toBe("unknown_root");
+    const bobs = await credentialOf(["bobsPhone", "otherAccount", "crossSigned"]);
+    expect((await refusal(client.identity.update({ clientId, clientIdentity: bobs }))).reason).toBe("NOT_SUCCESSOR");
+    const renewed = await client.identity.update({ clientId, clientIdentity: await credentialOf(swapped) });
+    expect(renewed).toMatchObject({ version: 2, handle: "alice/phone", domain: "example.org" });
+  });
+});
+
 describe("key pools", () => {
   test("[M1] take packages signed with the certificate's key only, and none outlives its certificate", async () => {
     const { client } = await world.application({ identityProvider: house });
