@@ -1,5 +1,5 @@
 // Judges a published KeyPackage: PROTOCOL M1 whole, but for its novelty in the pool. RFC 9420 §10.1, §7.3.
-import type { IdentityProvider } from "./identity-provider.ts";
+import type { IdentityProvider, NamedHolder } from "./identity-provider.ts";
 import { decodeKeyPackage, keyPackageFacts, verifyKeyPackageSignature } from "./key-package.ts";
 import type { KeyPackage, KeyPackageFacts } from "./key-package.ts";
 import type { LeafNode } from "./leaf-node.ts";
@@ -28,6 +28,8 @@ export interface KeyPackageTerms {
   readonly lifetimeMaxMs: number | null;
   /** The client's current identity: a Credential struct. */
   readonly currentCredential: Uint8Array;
+  /** Whom it named when it came: settings that changed since may have it name another. */
+  readonly currentHolder: NamedHolder;
   /** Published as the last resort: the mark is then allowed. */
   readonly asLastResort: boolean;
   readonly provider: IdentityProvider;
@@ -116,6 +118,10 @@ function checkIdentity(facts: KeyPackageFacts, terms: KeyPackageTerms): Rejected
   }
   const judged = provider.validate(facts.credential, terms.nowMs);
   if (!judged.valid) return rejected("WRONG_IDENTITY", `the credential is not valid: ${judged.cause}`);
+  const { handle, domain } = terms.currentHolder;
+  if (judged.handle !== handle || judged.domain !== domain) {
+    return rejected("WRONG_IDENTITY", "the credential names another than the client's record: update its identity");
+  }
   if (!provider.keyMatches(facts.credential, facts.signatureKey, facts.ciphersuite)) {
     return rejected("WRONG_IDENTITY", "the credential does not vouch for the signature key");
   }

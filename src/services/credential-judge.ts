@@ -48,6 +48,11 @@ export function isSame(current: IdentityFacts, credential: Uint8Array): boolean 
   return current.credential === Buffer.from(credential).toString("base64");
 }
 
+/** Whether they say the same of whom the credential names, and until when. */
+export function isJudgedAlike(a: IdentityFacts, b: IdentityFacts): boolean {
+  return isSameHolder(a, b) && a.notAfter === b.notAfter;
+}
+
 /** The id of a handle holds its domain. */
 function isSameHolder(a: IdentityFacts, b: IdentityFacts): boolean {
   return a.handleId === b.handleId && a.account === b.account;

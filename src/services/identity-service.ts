@@ -8,7 +8,7 @@ import { badParams } from "../protocol/check-params.ts";
 import { refuse } from "../protocol/errors.ts";
 import type { Params } from "../protocol/methods.ts";
 import { CreationQuota } from "./creation-quota.ts";
-import { CredentialJudge, isSame, type CredentialLimits } from "./credential-judge.ts";
+import { CredentialJudge, isJudgedAlike, isSame, type CredentialLimits } from "./credential-judge.ts";
 import { lastWithCredential, pastIdentities } from "./identity-history.ts";
 import type { Answer, Request } from "./request-port.ts";
 import {
@@ -192,16 +192,17 @@ export class IdentityService {
       // An unknown client is refused by its actor, which may remember this very request.
       return ask(this.#ports, request, client, command, true);
     }
-    if (isSame(current, clientIdentity)) {
+    const judged = this.#judge.of(request, clientIdentity);
+    if (isSame(current, clientIdentity) && (judged.kind === "refused" || isJudgedAlike(current, judged.facts))) {
       // It has this identity already, and must still have it at the turn: the answer says that it has. (G4)
       const judgedVersion = record?.context.version;
       return ask(this.#ports, request, client, { ...command, judgedVersion }, true);
     }
-    const judged = this.#judge.of(request, clientIdentity);
     if (judged.kind === "refused") {
       const { reason, details = {} } = judged.refusal;
       return refusedUnlessRemembered(this.#ports, request, client, reason, { details });
     }
+    // Another one, or the same under settings that changed since: a new name or end is a new identity.
     const identity = judged.facts;
     const facts = {
       ...command,

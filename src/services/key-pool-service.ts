@@ -1,7 +1,7 @@
 // The key pool service (PROTOCOL §4, M1): judges packages off the turn, finds the clients that a claim
 // means, and lets each client's pool decide. A claim is one command a client, each with its own outcome.
 import { createHash } from "node:crypto";
-import type { IdentityContext } from "../actors/identity-machine.ts";
+import type { IdentityContext, IdentityFacts } from "../actors/identity-machine.ts";
 import type { LowTerms } from "../actors/key-pool-low.ts";
 import type { KeyPoolContext } from "../actors/key-pool-machine.ts";
 import type { OfferedPackage, PoolGeneration, PublishCommand, Rejection } from "../actors/key-pool-publish.ts";
@@ -30,8 +30,8 @@ import type { TagDirectory } from "./tag-directory.ts";
 type ClaimFailure = keyof typeof claimFailures;
 
 interface Judged {
-  /** Base64: the identity's. */
-  readonly credential: string;
+  /** Of the identity by which they were judged. */
+  readonly identityVersion: number;
   readonly valid: readonly { readonly index: number; readonly facts: KeyPackageFacts; readonly bytes: Uint8Array }[];
   readonly rejected: readonly { readonly index: number; readonly reason: Rejection; readonly message: string }[];
 }
@@ -69,9 +69,8 @@ export class KeyPoolService {
         const outcome = await refusedUnlessRemembered(this.#ports, request, pool, "CLIENT_NOT_FOUND");
         return outcome.kind === "refused" ? outcome : done(outcome.value as object);
       }
-      const { credential } = identity.identity;
-      // Signatures are verified of packages with this credential alone, so none is verified twice.
-      if (judged?.credential !== credential) judged = await this.#judge(request, params, credential);
+      // Signatures are verified of packages with its credential alone, so none is verified twice.
+      if (judged?.identityVersion !== identity.identityVersion) judged = await this.#judge(request, params, identity);
       const command = await this.#publishCommand(request, params, identity, judged);
       const outcome = await ask(this.#ports, request, pool, command, true);
       if (outcome.kind === "applied") return done(outcome.value as object);
@@ -155,16 +154,17 @@ export class KeyPoolService {
   }
 
   /** M1 but for novelty, each package by itself; signatures are verified on other threads. */
-  async #judge(request: ApplicationRequest, params: Params<"keyPool.publish">, credential: string): Promise<Judged> {
+  async #judge(request: ApplicationRequest, params: Params<"keyPool.publish">, by: IdentityContext): Promise<Judged> {
     const { settings } = request;
-    const provider = this.#ports.identityProviders.of(settings);
+    const { handle = "", domain, credential = "" }: Partial<IdentityFacts> = by.identity ?? {};
     const terms = {
       nowMs: this.#ports.clock.now(),
       bytesMax: this.#limits.keyPackageBytesMax,
       ciphersuites: settings.ciphersuites,
       lifetimeMaxMs: settings.keyPackageLifetimeMaxMs,
       currentCredential: Buffer.from(credential, "base64"),
-      provider,
+      currentHolder: { handle, ...(domain === undefined ? {} : { domain }) },
+      provider: this.#ports.identityProviders.of(settings),
     };
     const given = params.keyPackages.map((bytes, index) => ({ bytes, index }));
     if (params.lastResort !== undefined) given.push({ bytes: params.lastResort, index: -1 });
@@ -178,7 +178,7 @@ export class KeyPoolService {
       if (verdict.kind === "valid") valid.push({ index, facts: verdict.facts, bytes });
       else rejected.push({ index, reason: verdict.reason, message: verdict.message });
     });
-    return { credential, valid, rejected };
+    return { identityVersion: by.identityVersion, valid, rejected };
   }
 
   /** @param identityNotAfter a package is of no use once its credential has expired */

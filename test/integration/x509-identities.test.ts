@@ -174,6 +174,39 @@ describe("settings that change while identities are there", () => {
     const renewed = await client.identity.update({ clientId, clientIdentity: await credentialOf(swapped) });
     expect(renewed).toMatchObject({ version: 2, handle: "alice/phone", domain: "example.org" });
   });
+
+  test("an update with the same certificate takes the name and the end that it has by now", async () => {
+    const { applicationId, client } = await world.application({ identityProvider: x509Provider(certificates, {}) });
+    const device = await certifiedDevice(client, certificates, phone);
+    const { clientId, mls } = device;
+    const other = await certifiedDevice(client, certificates, ["otherDevice", "account", "domain"]);
+    const publish = async () => client.keyPool.publish({ clientId, keyPackages: await keyPackages(mls, 1) });
+    expect((await publish()).rejected).toEqual([]);
+    await world.operator.application.update({ applicationId, settings: { identityProvider: house } });
+
+    // Commits would be refused to whoever claims these: the certificate names another than its client.
+    expect((await publish()).rejected).toMatchObject([{ reason: "WRONG_IDENTITY" }]);
+    const clientIdentity = mls.credential;
+    const update = () => client.identity.update({ clientId, clientIdentity });
+    const facts = { handle: "alice/phone", account: "alice", domain: "example.org", notAfter: endOf(20) };
+    expect(await update()).toMatchObject({ version: 2, ...facts });
+    expect(await client.identity.resolve({ clientIdentity })).toEqual({ clientId, version: 2, current: true });
+    expect((await client.identity.history({ clientId })).identities).toMatchObject([
+      { handle: "phone" },
+      { handle: "alice/phone" },
+    ]);
+    expect((await client.keyPool.claim({ targets: [{ clientId }] })).failed).toMatchObject([{ reason: "POOL_EMPTY" }]);
+    expect((await publish()).rejected).toEqual([]);
+    // Nothing is left to change: the pool stays.
+    expect(await update()).toMatchObject({ version: 3, ...facts });
+    expect((await client.identity.history({ clientId })).identities).toHaveLength(2);
+    expect((await client.keyPool.claim({ targets: [{ clientId }] })).claimed).toHaveLength(1);
+
+    const taken = await refusal(
+      client.identity.update({ clientId: other.clientId, clientIdentity: await credentialOf(phone) }),
+    );
+    expect(taken.reason).toBe("HANDLE_TAKEN");
+  });
 });
 
 describe("key pools", () => {

@@ -69,6 +69,7 @@ describe("[F22] mutated MLS bytes never throw", () => {
       ciphersuites: [1, 2, 3, 7],
       lifetimeMaxMs: null,
       currentCredential: (samples.get("credential") as [Uint8Array])[0],
+      currentHolder: createBasicProvider().holder((samples.get("credential") as [Uint8Array])[0]) ?? { handle: "" },
       asLastResort: true,
       provider: createBasicProvider(),
     };

@@ -19,6 +19,7 @@ function termsFor(client: MlsClient, changes: Partial<KeyPackageTerms> = {}): Ke
     ciphersuites: [1, 2, 3, 7],
     lifetimeMaxMs: 90 * DAY_MS,
     currentCredential: client.credential,
+    currentHolder: createBasicProvider().holder(client.credential) ?? { handle: "" },
     asLastResort: false,
     provider: createBasicProvider(),
     ...changes,
@@ -195,6 +196,9 @@ describe("[M1] a key package", () => {
     const client = await MlsClient.create({ identity: "alice" });
     const bob = encodeBasicCredential(new TextEncoder().encode("bob"));
     expect(await judge(client, {}, { currentCredential: bob })).toBe("WRONG_IDENTITY");
+    expect(await judge(client, {}, { currentHolder: { handle: "alice", domain: "example.org" } })).toBe(
+      "WRONG_IDENTITY",
+    );
     const nameless = await MlsClient.create({ identity: "" });
     expect(await judge(nameless)).toBe("WRONG_IDENTITY");
   });
