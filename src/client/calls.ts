@@ -1,10 +1,11 @@
 // Calls of methods: each waits, is sent, is sent again when that is safe, and ends by its deadline with
 // the one true answer or the word that nobody knows it (PROTOCOL E4, E5). Waiting calls are bounded.
-import { encodeCancel, encodeRequest, type ResponseFrame, type SessionLimits } from "../protocol/frames.ts";
+import { encodeCancel, type ResponseFrame, type SessionLimits } from "../protocol/frames.ts";
 import { methods, type MethodName } from "../protocol/methods.ts";
 import { AbortSignals } from "./abort-signals.ts";
 import { AegisError, localError, type CallFacts } from "./aegis-error.ts";
 import { retryPauseMs } from "./backoff.ts";
+import { requestFrame } from "./request-frame.ts";
 import { unsureResult } from "./unsure-result.ts";
 import type { Exchanges } from "./exchanges.ts";
 
@@ -121,16 +122,14 @@ export class Calls {
     });
     call.id = id;
     call.attempts += 1;
+    const options = {
+      ...(call.key === undefined ? {} : { key: call.key }),
+      ttlMs,
+      ...(call.trace === undefined ? {} : { trace: call.trace }),
+    };
     let frame: Uint8Array;
     try {
-      frame = encodeRequest(id, call.method, call.params, {
-        ...(call.key === undefined ? {} : { key: call.key }),
-        ttlMs,
-        ...(call.trace === undefined ? {} : { trace: call.trace }),
-      });
-      if (frame.length > messageBytesMax) {
-        throw localError("BAD_PARAMS", { message: `the request is above ${messageBytesMax} bytes` }, facts(call));
-      }
+      frame = requestFrame({ id, method: call.method, params: call.params, options }, messageBytesMax, facts(call));
     } catch (error) {
       this.#fail(call, error);
       return;

@@ -55,6 +55,7 @@ function narrowed(value: unknown): unknown {
 function plain(value: unknown): unknown {
   switch (typeof value) {
     case "string":
+      return text(value);
     case "boolean":
       return value;
     case "number":
@@ -68,6 +69,12 @@ function plain(value: unknown): unknown {
     default:
       throw new TypeError(`a ${typeof value} can't be encoded`);
   }
+}
+
+/** Half a surrogate pair has no UTF-8: msgpackr packs it as bytes that are none, or as another character. */
+function text(value: string): string {
+  if (!value.isWellFormed()) throw new TypeError("a string with half a surrogate pair can't be encoded");
+  return value;
 }
 
 /** msgpackr packs numbers beyond 32 bits as floats and bigints in eight bytes: neither is wanted. */
@@ -88,7 +95,7 @@ function plainObject(value: object): unknown {
   const given = value as Record<string, unknown>;
   const keys = Object.keys(given);
   for (let n = 0; n < keys.length; n += 1) {
-    const key = keys[n] as string;
+    const key = text(keys[n] as string);
     const item = given[key];
     const written = item === undefined ? undefined : plain(item);
     if (copy === undefined) {

@@ -190,6 +190,38 @@ describe("calls", () => {
     }
   });
 
+  test("[E2] what the server would take for no frame ends the call, not the session of all the others", async ({
+    server,
+    connected,
+  }) => {
+    const client = await connected();
+    const session = await server.session();
+    const other = client.identity.history({ clientId });
+    const request = await session.request("identity.history");
+    let nested: unknown[] = [];
+    for (let depth = 0; depth < 20; depth += 1) nested = [nested];
+    const itself: Record<string, unknown> = {};
+    itself["any"] = [itself];
+    const odd: object[] = [
+      { any: ["\ud83d"] },
+      { any: [`${"long enough for another way to write it".repeat(3)}\udc00`] },
+      { any: ["a"], ["\ud800"]: 1 },
+      { any: nested },
+      { any: new Array(700_000).fill("") },
+      { any: [new ArrayBuffer(2)] },
+      itself,
+    ];
+    for (const params of odd) {
+      expect(await failure(client.submit("identity.find", params))).toMatchObject({ reason: "BAD_PARAMS" });
+    }
+    const key = failure(client.identity.delete({ clientId }, { key: "\ud800" }));
+    expect(await key).toMatchObject({ reason: "BAD_PARAMS", method: "identity.delete" });
+    session.send(encodeResult(request.id, history));
+    await other;
+    expect(session.messages.flat()).toEqual([request]);
+    expect(session.closeCode).toBeUndefined();
+  });
+
   test("[C6] keeps within inFlightMax and messageBytesMax, and bounds what waits", async ({ server, connected }) => {
     server.limits = { ...server.limits, inFlightMax: 2, messageBytesMax: 1000 };
     const client = await connected({ waitingMax: 2 });
