@@ -71,6 +71,8 @@ export class Subscription implements AsyncIterable<StreamItem> {
 
   /** Takes streams out; events of theirs that were received already are still given out. */
   remove(streams: readonly StreamName[]): void {
+    // The server takes no acknowledgement of a stream that it has removed.
+    this.#flushAcknowledged();
     const numbers: number[] = [];
     for (const name of streams) {
       const stream = this.#streams.get(streamKey(name));

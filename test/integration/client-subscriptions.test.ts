@@ -293,6 +293,24 @@ describe("a subscription", () => {
     expect(await adding).toMatchObject([{ error: { reason: "CANCELLED" } }]);
   });
 
+  test("[S7] what was acknowledged before its stream is removed is acknowledged first", async ({
+    server,
+    connected,
+  }) => {
+    const client = await connected();
+    const session = await server.session();
+    const subscription = client.subscribe();
+    void subscription.add([inbox]);
+    await attach(session, 1, { stream: 4, recovered: true, position: position(0) });
+    const event = { offset: 1, time: 1, type: "identity.updated", body: encode({ version: 2 }) };
+    session.send(encodeEventFrame(1, 4, [event]));
+    const [item] = await take(subscription[Symbol.asyncIterator](), 1);
+    if (item?.kind === "event") subscription.acknowledge(item);
+    subscription.remove([inbox]);
+    expect(await session.next()).toEqual({ type: "ack", subscription: 1, offsets: [{ stream: 4, offset: 1 }] });
+    expect(await session.next()).toMatchObject({ method: "subscription.remove" });
+  });
+
   test("ends with the error when the key is revoked", async ({ server, connected }) => {
     const client = await connected();
     const session = await server.session();
