@@ -1,8 +1,11 @@
 // One stream of a subscription: how far its consumer has come, so that it goes on there in any session.
+import { badParams } from "../protocol/check-params.ts";
+import { encode } from "../protocol/codec.ts";
 import type { ReceivedEvent } from "../protocol/frames.ts";
 import type { ParamsInput } from "../protocol/methods.ts";
 import type { Position } from "../protocol/schemas/primitives.ts";
-import type { AegisError } from "./aegis-error.ts";
+import { streamToAdd } from "../protocol/schemas/stream.ts";
+import { AegisError } from "./aegis-error.ts";
 import type { StreamName } from "./stream-item.ts";
 
 /** A stream and where to begin: a position, `"start"`, `"now"`, or for a group `{epoch}`. */
@@ -18,6 +21,26 @@ export type AddedStream =
       readonly reason?: "TRIMMED" | "LINEAGE_CHANGED";
     }
   | { readonly stream: StreamName; readonly error: AegisError };
+
+/**
+ * Why the stream at that place can't be asked for. Told before it is: streams of several callers share a request, and
+ * one that is refused as a whole would take all of them along.
+ */
+export function streamFault(stream: StreamToAdd, at: number): AegisError | undefined {
+  const parsed = streamToAdd.safeParse(stream);
+  const issue = parsed.error?.issues[0];
+  if (issue !== undefined) return fault([at, ...issue.path], issue.message);
+  try {
+    encode(stream);
+    return undefined;
+  } catch (error) {
+    return fault([at], error instanceof Error ? error.message : String(error));
+  }
+}
+
+function fault(path: readonly PropertyKey[], message: string): AegisError {
+  return new AegisError(badParams(["streams", ...path.map(String)].join("."), message));
+}
 
 export class AttachedStream {
   readonly name: StreamName;

@@ -173,9 +173,13 @@ export class Client {
   }
 
   #subscriptionChannel(): SubscriptionChannel {
+    const connection = this.#connection;
     return {
+      get messageBytesMax() {
+        return connection.welcome?.limits.messageBytesMax ?? 0;
+      },
       request: (method, params, answer) => this.#sessionRequests.ask(method, params, answer),
-      send: (frame) => this.#connection.send(frame),
+      send: (frame) => connection.send(frame),
       register: (number, subscription) => this.#numbers.set(number, subscription),
       forget: (subscription) => {
         this.#subscriptions.delete(subscription);

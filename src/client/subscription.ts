@@ -3,7 +3,7 @@
 import { encodeAck, encodeCredit, type EventFrame, type ResetFrame } from "../protocol/frames.ts";
 import type { ParamsInput, Result } from "../protocol/methods.ts";
 import { AegisError, localError } from "./aegis-error.ts";
-import { AttachedStream, type AddedStream, type StreamToAdd } from "./attached-stream.ts";
+import { AttachedStream, streamFault, type AddedStream, type StreamToAdd } from "./attached-stream.ts";
 import { retryPauseMs } from "./backoff.ts";
 import { EventQueue, type CreditWindow } from "./event-queue.ts";
 import type { SessionAnswer, SessionMethod } from "./session-requests.ts";
@@ -11,6 +11,8 @@ import { streamEvent, streamKey, type StreamEvent, type StreamItem, type StreamN
 
 /** What a subscription needs of the client. */
 export interface SubscriptionChannel {
+  /** The present session's bound for one message. */
+  readonly messageBytesMax: number;
   /** Asks in the present session, again while it is refused as retryable. */
   request<M extends SessionMethod>(method: M, params: ParamsInput<M>, answer: SessionAnswer<M>): void;
   send(frame: Uint8Array): void;
@@ -25,6 +27,10 @@ type Attachment = Result<"subscription.add">["streams"][number];
 const ADD_MAX = 1000;
 /** Streams named in one `subscription.remove`. */
 const REMOVE_MAX = 10_000;
+/** No stream takes more bytes in a `subscription.add`: an id, a lineage, and the names of its entries. */
+const STREAM_BYTES_MAX = 512;
+/** No stream takes more bytes in an ACK. */
+const ACK_BYTES_MAX = 16;
 
 export class Subscription implements AsyncIterable<StreamItem> {
   readonly #channel: SubscriptionChannel;
@@ -53,7 +59,9 @@ export class Subscription implements AsyncIterable<StreamItem> {
    */
   add(streams: readonly StreamToAdd[]): Promise<AddedStream[]> {
     const fresh: AttachedStream[] = [];
-    const answers = streams.map((stream) => {
+    const answers = streams.map((stream, at) => {
+      const fault = streamFault(stream, at);
+      if (fault !== undefined) return Promise.resolve({ stream, error: fault });
       const key = streamKey(stream);
       if (this.#closed || this.#streams.has(key)) {
         const message = this.#closed ? "the subscription is closed" : "the stream is in the subscription already";
@@ -180,8 +188,9 @@ export class Subscription implements AsyncIterable<StreamItem> {
     const session = this.#session;
     const subscription = this.#number;
     if (subscription === undefined) return;
-    for (let i = 0; i < streams.length; i += ADD_MAX) {
-      const some = streams.slice(i, i + ADD_MAX).filter((stream) => !stream.removed && stream.number === undefined);
+    const addMax = Math.min(ADD_MAX, Math.floor(this.#channel.messageBytesMax / STREAM_BYTES_MAX));
+    for (let i = 0; i < streams.length; i += addMax) {
+      const some = streams.slice(i, i + addMax).filter((stream) => !stream.removed && stream.number === undefined);
       if (some.length === 0) continue;
       const params = { subscription, streams: some.map((stream) => stream.request()) };
       this.#channel.request("subscription.add", params, (result, error) => {
@@ -254,7 +263,10 @@ export class Subscription implements AsyncIterable<StreamItem> {
     if (this.#number === undefined || this.#acknowledged.size === 0) return;
     const offsets = [...this.#acknowledged].map(([stream, offset]) => ({ stream, offset }));
     this.#acknowledged.clear();
-    this.#channel.send(encodeAck(this.#number, offsets));
+    const ackMax = Math.floor(this.#channel.messageBytesMax / ACK_BYTES_MAX);
+    for (let i = 0; i < offsets.length; i += ackMax) {
+      this.#channel.send(encodeAck(this.#number, offsets.slice(i, i + ackMax)));
+    }
   }
 
   #later(session: number, pauseMs: number, what: () => void): void {

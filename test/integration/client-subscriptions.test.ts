@@ -293,6 +293,31 @@ describe("a subscription", () => {
     expect(await adding).toMatchObject([{ error: { reason: "CANCELLED" } }]);
   });
 
+  test("[E2] a stream that can't be asked for is refused alone: those of the same request never see it", async ({
+    server,
+    connected,
+  }) => {
+    const client = await connected();
+    const first = await server.session();
+    const subscription = client.subscribe();
+    void subscription.add([log]);
+    await attach(first, 1, { stream: 1, recovered: true, position: position(0) });
+    first.socket.terminate();
+    const odd = [
+      { kind: "client", id: "no uuid" },
+      { kind: "group", id: new ArrayBuffer(32) },
+      { kind: "group" },
+      { kind: "nothing", id: clientId },
+      { ...inbox, after: { lineage: "\ud800", offset: 1 } },
+    ];
+    const added = await subscription.add(odd as never);
+    expect(added).toMatchObject(odd.map(() => ({ error: { reason: "BAD_PARAMS" } })));
+    expect(added[0]).toMatchObject({ stream: odd[0], error: { details: { path: "streams.0.id" } } });
+    void subscription.add([inbox]);
+    const { add } = await attach(await server.session(), 1);
+    expect(add).toMatchObject({ streams: [log, inbox] });
+  });
+
   test("[S7] what was acknowledged before its stream is removed is acknowledged first", async ({
     server,
     connected,
@@ -309,6 +334,45 @@ describe("a subscription", () => {
     subscription.remove([inbox]);
     expect(await session.next()).toEqual({ type: "ack", subscription: 1, offsets: [{ stream: 4, offset: 1 }] });
     expect(await session.next()).toMatchObject({ method: "subscription.remove" });
+  });
+
+  test("[C6] asks for as many streams at once, and acknowledges as many, as one message can hold", async ({
+    server,
+    connected,
+  }) => {
+    server.limits = { ...server.limits, messageBytesMax: 65_536 };
+    const client = await connected();
+    const session = await server.session();
+    const subscription = client.subscribe({ messages: 100_000 });
+    const lineage = "l".repeat(128);
+    const after = position(2 ** 53 - 2, lineage);
+    const ids = Array.from({ length: 5000 }, (_, at) => clientId.replace("8057", String(1000 + at)));
+    const adding = subscription.add(ids.map((id) => ({ kind: "client", id, after })));
+    const open = await session.request("subscription.open");
+    session.send(encodeResult(open.id, { subscription: 1 }));
+    const body = encode({ version: 2 });
+    let number = 2 ** 32;
+    while (number > 2 ** 32 - ids.length) {
+      const { id, params } = await session.request("subscription.add");
+      expect(encode(params).length).toBeLessThan(65_000);
+      const streams = (params as { streams: unknown[] }).streams.map(() => (number -= 1));
+      session.send(
+        encodeResult(id, { streams: streams.map((stream) => ({ stream, recovered: true, position: after })) }),
+        ...streams.map((stream) =>
+          encodeEventFrame(1, stream, [{ offset: after.offset + 1, time: 1, type: "identity.updated", body }]),
+        ),
+      );
+    }
+    await adding;
+    for (const item of await take(subscription[Symbol.asyncIterator](), ids.length)) {
+      if (item.kind === "event") subscription.acknowledge(item);
+    }
+    const acknowledged = new Set<number>();
+    while (acknowledged.size < ids.length) {
+      const { offsets } = await session.frame("ack");
+      expect(offsets.length * 15).toBeLessThan(65_000);
+      for (const { stream } of offsets) acknowledged.add(stream);
+    }
   });
 
   test("ends with the error when the key is revoked", async ({ server, connected }) => {

@@ -62,6 +62,7 @@ export class SimClient {
   subscribe(messages: number): Subscription {
     const subscription = new Subscription(
       {
+        messageBytesMax: 4_194_304,
         request: (method, params, answer) => {
           const id = this.#exchanges.begin({
             answered: ({ result, error }) => {

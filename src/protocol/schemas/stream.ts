@@ -32,7 +32,7 @@ const addedStream = z.union([
   map({ error: errorRecord }),
 ]);
 
-const streamToAdd = nilIsAbsent(
+export const streamToAdd = nilIsAbsent(
   z.discriminatedUnion("kind", [
     z.object({ ...inbox, after: z.union([position, startOrNow]).exactOptional() }),
     z.object({ ...groupLog, after: z.union([position, startOrNow, map({ epoch })]).exactOptional() }),
