@@ -11,6 +11,8 @@ import type { Exchanges } from "./exchanges.ts";
 
 /** The server answers by the deadline: its word is better than none, so it may travel for so long. */
 const DEADLINE_GRACE_MS = 250;
+/** For so long the server remembers a result under its key (PROTOCOL E4); less what a request may travel. */
+const KEY_REMEMBERED_MS = 590_000;
 /** Between two looks for calls whose time is over: a timer for each call would cost more than the call. */
 const SWEEP_MS = 50;
 
@@ -42,6 +44,8 @@ interface Call extends CallRequest {
   /** Set while a request is in flight. */
   id: number | undefined;
   attempts: number;
+  /** When it was sent for the first time. */
+  sentAt: number | undefined;
   /** An attempt may have been applied though no answer to it came. */
   unsure: boolean;
 }
@@ -104,6 +108,7 @@ export class Calls {
       retryTimer: undefined,
       id: undefined,
       attempts: 0,
+      sentAt: undefined,
       unsure: false,
     };
     if (call.signal !== undefined) this.#signals.watch(call.signal, call);
@@ -114,8 +119,15 @@ export class Calls {
   }
 
   #send(call: Call): void {
+    const now = performance.now();
+    call.sentAt ??= now;
+    // What may have been applied is forgotten: sent again, it might be applied once more.
+    if (call.unsure && now - call.sentAt > KEY_REMEMBERED_MS) {
+      this.#fail(call, outcomeUnknown(call));
+      return;
+    }
     const { messageBytesMax, ttlMsMax } = this.#channel.limits as SessionLimits;
-    const ttlMs = Math.max(1, Math.ceil(Math.min(ttlMsMax, call.deadline - performance.now())));
+    const ttlMs = Math.max(1, Math.ceil(Math.min(ttlMsMax, call.deadline - now)));
     const id = this.#exchanges.begin({
       answered: (frame) => this.#answered(call, frame),
       lost: () => this.#lost(call),

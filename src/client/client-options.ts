@@ -35,7 +35,10 @@ export interface ConnectionObserver {
 export interface CallOptions {
   /** Idempotency key of a mutation, 1–64 bytes; by default a fresh one for each call. */
   readonly key?: string | Uint8Array;
-  /** For how long the call may take, retries and reconnects included, milliseconds. */
+  /**
+   * For how long the call may take, retries and reconnects included, milliseconds. A mutation of unknown outcome is
+   * sent again for ten minutes at most: for so long the server remembers its key.
+   */
   readonly ttlMs?: number;
   /** Cancels the call: best effort, it may still be applied. */
   readonly signal?: AbortSignal;

@@ -1,4 +1,4 @@
-import { describe, expect } from "vitest";
+import { describe, expect, vi } from "vitest";
 import { refuse } from "../../src/protocol/errors.ts";
 import { encodeError, encodeGoaway, encodePing, encodeResult } from "../../src/protocol/frames.ts";
 import { failure, test } from "../support/scripted-client.ts";
@@ -142,6 +142,28 @@ describe("calls", () => {
     const request = await session.request("identity.history");
     session.send(encodeResult(request.id, history));
     expect(await next).toEqual(history);
+  });
+
+  test("[E4] what may have been applied is not sent again once its key may be forgotten", async ({
+    server,
+    connected,
+  }) => {
+    const client = await connected();
+    const first = await server.session();
+    const ttlMs = 3_600_000;
+    const write = failure(client.identity.delete({ clientId }, { ttlMs }));
+    const read = client.identity.history({ clientId }, { ttlMs });
+    await first.request("identity.delete");
+    const now = performance.now.bind(performance);
+    const clock = vi.spyOn(performance, "now").mockImplementation(() => now() + 600_000);
+    first.socket.terminate();
+    const second = await server.session();
+    const request = await second.request("identity.history");
+    second.send(encodeResult(request.id, history));
+    await read;
+    expect(await write).toMatchObject({ reason: "OUTCOME_UNKNOWN", method: "identity.delete" });
+    expect(second.messages.flat()).toEqual([request]);
+    clock.mockRestore();
   });
 
   test("[G6] a mutation that never left is certainly not applied", async ({ server, connected }) => {
