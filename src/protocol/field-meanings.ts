@@ -126,7 +126,7 @@ export const fieldMeanings: Readonly<Record<string, string>> = {
   "stream.acknowledge parameter position": "up to and with this",
   "stream.acknowledge result position": "what is acknowledged now, perhaps by somebody else further on",
   more: "there are more events after `position`",
-  recovered: "false: events before the first of these are gone",
+  recovered: "false: what was asked for is not all there any more",
   reason: "why",
 
   // Events
