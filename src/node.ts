@@ -163,6 +163,7 @@ function createHost(
     },
     proposeRemovals: async (applicationId, groupId) => part(parts, "removals").propose(applicationId, groupId),
     forgetApplication: (applicationId) => cluster.forgetApplication(applicationId),
+    tooNew: (shard) => void cluster.tooNew(shard),
     seal: (plain) => seal(plain, SEAL_CONTEXT),
     open: (sealed) => open(sealed, SEAL_CONTEXT),
     ...(sabotage === undefined ? {} : { sabotage }),

@@ -2,8 +2,10 @@
 // should know, logs it. Never receives MLS bytes, tokens, tags or handles, and would redact them.
 import pino, { type DestinationStream, type Logger } from "pino";
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import { actorEvents } from "./actor-telemetry.ts";
 import { clusterEvents, storeEvents } from "./cluster-telemetry.ts";
 import { describeError } from "./describe-error.ts";
+import { Seldom } from "./seldom.ts";
 
 export interface TelemetryOptions {
   readonly level: string;
@@ -50,7 +52,8 @@ export function createTelemetry(options: TelemetryOptions) {
     ...sessionEvents(log, registry),
     ...requestEvents(log, registry),
     ...deliveryEvents(log, registry),
-    ...hostEvents(log, registry),
+    ...shardEvents(log, registry),
+    ...actorEvents(log, registry),
     ...storeEvents(log, registry),
     ...clusterEvents(log, registry),
   };
@@ -98,22 +101,6 @@ function certificateEvents(log: Logger, registry: Registry) {
     },
     certificateRefused: (error: unknown) => log.error({ err: error }, "the new certificate can't be used"),
   };
-}
-
-/** Of what may come in thousands, one of each kind is logged in so long, with how many were not. */
-const SELDOM_MS = 10_000;
-
-class Seldom {
-  readonly #kinds = new Map<number, { readonly saidMs: number; readonly unsaid: number }>();
-
-  /** How many of its kind were not said since the last that was; undefined: nor is this one. */
-  due(kind: number): number | undefined {
-    const nowMs = performance.now();
-    const { saidMs = -Infinity, unsaid = 0 } = this.#kinds.get(kind) ?? {};
-    const isDue = nowMs - saidMs >= SELDOM_MS;
-    this.#kinds.set(kind, isDue ? { saidMs: nowMs, unsaid: 0 } : { saidMs, unsaid: unsaid + 1 });
-    return isDue ? unsaid : undefined;
-  }
 }
 
 function sessionEvents(log: Logger, registry: Registry) {
@@ -233,7 +220,7 @@ function deliveryEvents(log: Logger, registry: Registry) {
   };
 }
 
-function hostEvents(log: Logger, registry: Registry) {
+function shardEvents(log: Logger, registry: Registry) {
   const registers = [registry];
   const batches = new Counter({ name: "aegis_batches_total", help: "Batches committed to the store.", registers });
   const operations = new Counter({
@@ -264,13 +251,6 @@ function hostEvents(log: Logger, registry: Registry) {
     registers,
   });
   const claimed = new Counter({ name: "aegis_shards_claimed_total", help: "Claims of shards.", registers });
-  const failed = new Counter({
-    name: "aegis_actor_failures_total",
-    help: "Actors stopped by a defect, by kind.",
-    labelNames: ["kind"],
-    registers,
-  });
-  const live = new Gauge({ name: "aegis_actors", help: "Actors in memory.", registers });
   // On a disk that is full a shard is lost with every batch.
   const losses = new Seldom();
   return {
@@ -294,10 +274,5 @@ function hostEvents(log: Logger, registry: Registry) {
       claimed.inc();
       log.debug({ shard, fence }, "shard claimed");
     },
-    actorFailed(kind: string, cause: unknown) {
-      failed.inc({ kind });
-      log.error({ kind, err: cause }, "bug: an actor was stopped");
-    },
-    actorsLive: (count: number) => live.set(count),
   };
 }

@@ -251,14 +251,21 @@ export class ActorHost implements ActorPort {
    */
   #fail(runner: ShardRunner, live: LiveActor, error: unknown, turning: MailboxEntry | undefined): void {
     const outage = error instanceof Fenced || error instanceof StoreUnavailable;
-    const innocent = outage || error instanceof SnapshotTooNew || turning !== undefined;
+    const tooNew = error instanceof SnapshotTooNew;
+    const innocent = outage || tooNew || turning !== undefined;
     const refusal = innocent ? notApplied() : refuse("INTERNAL");
-    if (!outage) this.#options.events.actorFailed(live.address.kind, error);
+    if (tooNew) this.#leaveToNewer(runner.shard, live.address.kind, error);
+    else if (!outage) this.#options.events.actorFailed(live.address.kind, error);
     turning?.settle({ kind: "refused", refusal: refuse("INTERNAL") });
     for (const entry of live.mailbox.splice(0)) entry.settle({ kind: "refused", refusal });
     // One that was dropped belongs to an ownership that is over.
     if (outage && !live.stopped) runner.lose(error.message);
     else if (live.unsettled === 0) this.#drop(live);
+  }
+
+  #leaveToNewer(shard: Shard, kind: string, { versions }: SnapshotTooNew): void {
+    this.#options.events.snapshotTooNew(shard, kind, versions);
+    this.#options.tooNew(shard);
   }
 
   #turn(runner: ShardRunner, live: LiveActor, entry: MailboxEntry, remembered: Mark | undefined): void {

@@ -1,5 +1,5 @@
 // Everything the actor host is given: its ports, its limits and its test-only switches. Types only.
-import type { ActorKey, Store, StreamEntry } from "../store/store.ts";
+import type { ActorKey, Shard, Store, StreamEntry } from "../store/store.ts";
 import type { ActorPort } from "./actor-port.ts";
 import type { MachineCatalogue } from "./machine-catalogue.ts";
 import type { ShardClaims } from "./shard-claim.ts";
@@ -28,6 +28,12 @@ export interface HostLimits {
   readonly internalCallMs: number;
 }
 
+/** Of the machine that wrote a snapshot, and of the one that is here. */
+export interface SnapshotVersions {
+  readonly written: number;
+  readonly known: number;
+}
+
 /** What the host tells the operator's telemetry; one function an event. */
 export interface HostEvents {
   batchCommitted(operations: number, releases: number, waitMs: number): void;
@@ -35,6 +41,8 @@ export interface HostEvents {
   shardClaimed(shard: number, fence: number): void;
   shardReleased(shard: number): void;
   actorFailed(kind: string, cause: unknown): void;
+  /** An actor was left alone, because a newer version of the server wrote it (F23). */
+  snapshotTooNew(shard: number, kind: string, versions: SnapshotVersions): void;
   actorsLive(count: number): void;
 }
 
@@ -58,6 +66,8 @@ export interface HostOptions {
   proposeRemovals(applicationId: string, groupId: Uint8Array): Promise<void>;
   /** Every node lets go of the application's actors; rejects unless all have. */
   forgetApplication(applicationId: string): Promise<void>;
+  /** The shard holds what a newer machine wrote: another node is to have it (F23). */
+  tooNew(shard: Shard): void;
   /** Encrypts what is remembered of results that hold a secret (E4). */
   readonly seal: (plain: Uint8Array) => Uint8Array;
   readonly open: (sealed: Uint8Array) => Uint8Array;

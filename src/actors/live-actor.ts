@@ -6,6 +6,7 @@ import { parseActorKey } from "./actor-address.ts";
 import type { ActorAddress, Call, Outcome } from "./actor-port.ts";
 import { SortedDirectory } from "./directory.ts";
 import type { Effect } from "./effects.ts";
+import type { SnapshotVersions } from "./host-options.ts";
 import type { MachineEntry } from "./machine-catalogue.ts";
 import { decodeEnvelope, encodeEnvelope, persistedOf, snapshotOf } from "./snapshot.ts";
 import type { TurnSubject } from "./turn.ts";
@@ -45,6 +46,12 @@ export interface Checkpoint {
 /** A snapshot written by a newer machine: this node must not touch it (F23). */
 export class SnapshotTooNew extends Error {
   override readonly name = "SnapshotTooNew";
+  readonly versions: SnapshotVersions;
+
+  constructor(versions: SnapshotVersions) {
+    super(`snapshot version ${versions.written} where ${versions.known} is the newest known`);
+    this.versions = versions;
+  }
 }
 
 export class LiveActor implements TurnSubject {
@@ -105,7 +112,7 @@ export class LiveActor implements TurnSubject {
   start(stored: LoadedActor, lineage: string): void {
     const envelope = stored.snapshot === undefined ? undefined : decodeEnvelope(stored.snapshot);
     if (envelope !== undefined && envelope.machineVersion > this.#entry.version) {
-      throw new SnapshotTooNew(`${this.address.kind} snapshot version ${String(envelope.machineVersion)}`);
+      throw new SnapshotTooNew({ written: envelope.machineVersion, known: this.#entry.version });
     }
     const options = { input: { applicationId: this.address.applicationId, id: this.address.id } };
     const machine = createActor(

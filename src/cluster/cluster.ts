@@ -173,10 +173,7 @@ export class Cluster {
     });
     this.#keeper = new ShardKeeper({
       ...view,
-      host: {
-        acquire: (shard) => options.host().acquire(shard),
-        fenceOf: view.fenceOf,
-      },
+      host: { acquire: (shard) => options.host().acquire(shard), fenceOf: view.fenceOf },
       handOverMs: limits.handOverMs,
       incomingMax: limits.incomingShardsMax,
       trusted: () => membership.trusted,
@@ -263,9 +260,8 @@ export class Cluster {
 
   /** Lets the others take this node's shards; resolves when they have, or after `withinMs`. */
   async leave(withinMs: number): Promise<void> {
-    const others = this.#membership.takers.some((nodeId) => nodeId !== this.#membership.nodeId);
     // The last one serves to the end: what it loses it claims again.
-    if (!others) return;
+    if (!this.#membership.takers.some(({ nodeId }) => nodeId !== this.#membership.nodeId)) return;
     this.#keeper.stop();
     await this.#membership.leave();
     this.#peers.tell({ kind: "look" });
@@ -298,6 +294,11 @@ export class Cluster {
   #callHere(call: Call): Promise<Outcome> {
     if (!this.#membership.trusted) return Promise.resolve({ kind: "refused", refusal: refuse("NOT_OWNER") });
     return this.#options.host().call(call);
+  }
+
+  /** The shard holds what a newer machine wrote: a node whose machines can read it is to have it (F23). */
+  async tooNew(shard: Shard): Promise<void> {
+    if (await this.#membership.tooNew(shard)) this.#peers.tell({ kind: "look" });
   }
 
   /** @returns how far the shard's history is known to go */

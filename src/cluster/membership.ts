@@ -2,9 +2,10 @@
 // monotonic clock, expels who has gone, and knows when it may not trust itself (GUARANTEES, Timings). Decides
 // only who should try to own a shard, never who may write it.
 import { randomUUID } from "node:crypto";
-import type { NodeRecord, Store } from "../store/store.ts";
+import type { NodeRecord, Shard, Store } from "../store/store.ts";
 import type { SeenNode } from "./oversight.ts";
 import { toExpel, type SeenMember } from "./expulsion.ts";
+import type { Taker } from "./placement.ts";
 
 export interface MembershipTimings {
   /** Between two heartbeats. */
@@ -67,6 +68,8 @@ export class Membership {
   readonly #options: MembershipOptions;
   readonly #seen = new Map<string, Seen>();
   readonly #unreachable = new Set<string>();
+  /** For as long as this process lives: its machines get no newer. */
+  readonly #tooNew = new Set<Shard>();
   #nodeId: string;
   #counter = 0;
   #leaving = false;
@@ -120,8 +123,8 @@ export class Membership {
   }
 
   /** Members that shards may be placed on. */
-  get takers(): readonly string[] {
-    return this.members.filter(({ leaving }) => !leaving).map(({ nodeId }) => nodeId);
+  get takers(): readonly Taker[] {
+    return this.members.filter(({ leaving }) => !leaving);
   }
 
   /** False while this node can't know whether it was expelled. */
@@ -161,10 +164,17 @@ export class Membership {
   }
 
   /** Says that this node takes no more shards. */
-  async leave(): Promise<void> {
+  leave(): Promise<void> {
     this.#leaving = true;
-    await this.#beating;
-    await this.look();
+    return this.#say();
+  }
+
+  /** Says that others are to have the shard. False: that was said before. */
+  async tooNew(shard: Shard): Promise<boolean> {
+    if (this.#tooNew.has(shard)) return false;
+    this.#tooNew.add(shard);
+    await this.#say();
+    return true;
   }
 
   async stop(): Promise<void> {
@@ -174,6 +184,12 @@ export class Membership {
     await this.#beating;
     clearTimeout(this.#timer);
     await this.#options.store.removeNode(this.#nodeId);
+  }
+
+  /** In a beat that began after this node had it to say. */
+  async #say(): Promise<void> {
+    await this.#beating;
+    await this.look();
   }
 
   #schedule(): void {
@@ -207,6 +223,7 @@ export class Membership {
       counter: this.#counter,
       leaving: this.#leaving,
       unreachable,
+      ...(this.#tooNew.size === 0 ? {} : { tooNew: [...this.#tooNew] }),
     });
     if (!records.some((record) => record.nodeId === nodeId)) {
       if (this.#options.selfFenceOff !== true && !this.#stopped) await this.#rejoin();
@@ -253,6 +270,8 @@ export class Membership {
         continue;
       }
       if (before.record.leaving !== record.leaving) changed = true;
+      // It only grows.
+      if (before.record.tooNew?.length !== record.tooNew?.length) changed = true;
       before.silentMs = before.record.counter === record.counter ? before.silentMs + watchedMs : 0;
       before.record = record;
     }

@@ -296,6 +296,8 @@ export interface NodeRecord {
   readonly leaving: boolean;
   /** Ids of nodes whose links it can't reach. */
   readonly unreachable: readonly string[];
+  /** Shards in which it met what a newer machine wrote: others are to have them (F23). Older nodes say nothing of it. */
+  readonly tooNew?: readonly Shard[];
 }
 
 export type Durability = "memory" | "fsync";

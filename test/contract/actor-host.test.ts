@@ -321,21 +321,6 @@ it("[E4] what a question may be answered with otherwise is said only when nothin
   expect(applied(await host.call({ ...asked, deadline: performance.now() + 1_000 })).repeated).toBe(true);
 });
 
-it("[F23] a snapshot of a newer machine is not touched: the call is refused as retryable", async () => {
-  const client = address("identity");
-  const version = machineCatalogue.identity.version + 1;
-  const newer = { ...machineCatalogue, identity: { ...machineCatalogue.identity, version } };
-  const future = await world.node({ catalogue: newer });
-  await call(future.host, client, create());
-  await quiet(future);
-  const before = await world.store.readSnapshots([{ shard: world.shardOf(client), actor: actorKey(client) }]);
-  world.kill(future);
-  const present = await world.node();
-  expect(reasonOf(await call(present.host, client, setTags("a")))).toBe("NOT_OWNER");
-  expect(present.events.some((event) => event.includes(`version ${String(version)}`))).toBe(true);
-  expect(await world.store.readSnapshots([{ shard: world.shardOf(client), actor: actorKey(client) }])).toEqual(before);
-});
-
 it("[F23] an envelope that was not written by this program is a bug of that actor alone", async () => {
   const node = await world.node();
   const client = address("identity");

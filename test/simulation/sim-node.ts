@@ -219,6 +219,7 @@ export class SimNode {
       shardClaimed: (shard, fence) => say(`claimed shard ${shard} at ${fence}`),
       shardReleased: (shard) => say(`released shard ${shard}`),
       actorFailed: (kind, cause) => this.#world.bug(`${this.nodeId} ${kind}`, cause),
+      snapshotTooNew: (_, kind) => this.#world.bug(`${this.nodeId} ${kind}`, new Error("all nodes are of one version")),
       actorsLive: () => undefined,
       memberJoined: ({ nodeId }) => say(`member ${nodeId}`),
       memberGone: ({ nodeId }, expelled) => say(`member ${nodeId} gone${expelled ? ", expelled" : ""}`),

@@ -13,7 +13,7 @@ export interface ArchitectureRule {
   readonly plant: Plant;
 }
 
-const telemetry = "^src/(cluster-)?telemetry\\.ts$";
+const telemetry = "^src/(((actor|cluster)-)?telemetry|seldom)\\.ts$";
 /** Shares the event loop; open to whoever has much to do at once. */
 const runQueue = "^src/(run-queue|frame-intake)\\.ts$";
 const describeError = "^src/describe-error\\.ts$";

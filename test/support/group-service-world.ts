@@ -101,6 +101,7 @@ export class GroupServiceWorld {
         shardLost: () => undefined,
         shardReleased: () => undefined,
         shardClaimed: () => undefined,
+        snapshotTooNew: () => undefined,
         actorFailed: (_, cause) => {
           throw cause;
         },
@@ -109,6 +110,7 @@ export class GroupServiceWorld {
       published: () => undefined,
       purged: () => undefined,
       proposeRemovals: () => Promise.resolve(),
+      tooNew: () => undefined,
       seal: (plain) => plain,
       open: (sealed) => sealed,
     });

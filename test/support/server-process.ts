@@ -37,7 +37,8 @@ export class ServerProcess {
   readonly dataFolder: string;
   readonly #env: Readonly<Record<string, string>>;
   readonly #wrapper: readonly string[];
-  readonly #entry: string;
+  /** The script that node runs from the next start on: of another build, say. */
+  entry: string;
   #child: ChildProcess | undefined;
   #output = "";
 
@@ -45,7 +46,7 @@ export class ServerProcess {
     [this.port, this.adminPort] = ports;
     this.dataFolder = dataFolder;
     this.#wrapper = options.wrapper ?? [];
-    this.#entry = options.entry ?? path.join(root, "dist/main.js");
+    this.entry = options.entry ?? path.join(root, "dist/main.js");
     const onRedis = {
       AEGIS_OPERATOR_KEY: `aegis_operator_${randomBytes(32).toString("hex")}`,
       AEGIS_SECRET: randomBytes(32).toString("hex"),
@@ -133,7 +134,7 @@ export class ServerProcess {
   /** Starts the server again on the same ports and store; it must not be running. */
   async restart(): Promise<void> {
     if (this.#child !== undefined) throw new Error("the server runs already");
-    const [command, ...args] = [...this.#wrapper, process.execPath, ...NODE_FLAGS, this.#entry, "serve"];
+    const [command, ...args] = [...this.#wrapper, process.execPath, ...NODE_FLAGS, this.entry, "serve"];
     const child = spawn(command, args, {
       cwd: this.dataFolder,
       env: { ...process.env, ...this.#env },

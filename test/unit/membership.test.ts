@@ -71,3 +71,15 @@ it("[F05] after a calm time it comes back at once again", async () => {
   await vi.advanceTimersByTimeAsync(11_000);
   expect(await expelled()).toBeLessThanOrEqual(1_100);
 });
+
+it("[F23] what is too new for this node it says at once and in each beat, after an expulsion too", async () => {
+  const said = (): unknown => records.get(membership.nodeId)?.tooNew;
+  expect(said()).toBeUndefined();
+  expect(await membership.tooNew(7)).toBe(true);
+  expect(said()).toEqual([7]);
+  expect(await membership.tooNew(7)).toBe(false);
+  await membership.tooNew(9);
+  await expelled();
+  expect(said()).toEqual([7, 9]);
+  expect(membership.takers).toMatchObject([{ nodeId: membership.nodeId, tooNew: [7, 9] }]);
+});

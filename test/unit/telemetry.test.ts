@@ -69,6 +69,17 @@ it("[F14] says that a shard is lost once for each shard at a time, and counts th
   expect((await telemetry.metrics()).body).toContain('aegis_shards_lost_total{cause="the disk is full"} 200');
 });
 
+it("[F23] says that a newer version wrote a shard once for each shard at a time, and not that it is a defect", async () => {
+  const { lines, telemetry } = collect("info");
+  for (let round = 0; round < 100; round += 1) telemetry.snapshotTooNew(7, "group", { written: 9, known: 8 });
+  expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([
+    { level: 40, shard: 7, kind: "group", written: 9, known: 8, unsaid: 0 },
+  ]);
+  const { body } = await telemetry.metrics();
+  expect(body).toContain('aegis_snapshots_too_new_total{kind="group"} 100');
+  expect(body).not.toContain("aegis_actor_failures_total{");
+});
+
 it("says as an error that the certificate in use has expired", () => {
   const { lines, telemetry } = collect("warn");
   telemetry.certificateUsed(Date.now() + 60_000);
