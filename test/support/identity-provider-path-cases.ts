@@ -94,6 +94,13 @@ const brokenPaths: readonly ProviderCase[] = [
     chain: ["device", "domain", "root"],
     verdict: "chain_invalid",
   },
+  {
+    name: "an anchor alone that no anchor certified",
+    chain: ["anchorUnderRoot"],
+    settings: { anchors: ["anchorUnderRoot"] },
+    verdict: "unknown_root",
+    openssl: "trusts it as it stands",
+  },
   { name: "the chain's end left out", chain: ["device", "account"], verdict: "unknown_root" },
   {
     name: "the leaf last",

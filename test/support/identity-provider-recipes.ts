@@ -157,6 +157,7 @@ export const recipes = {
   leafOfFutureCa: { issuer: "futureCa" },
   shortLivedCa: { issuer: "root", ca: true, days: [-30, 7] },
   leafOfShortLivedCa: { issuer: "shortLivedCa" },
+  anchorUnderRoot: { issuer: "root", ca: true, keyUsage: KEY_USAGE.digitalSignature | KEY_USAGE.keyCertSign },
   expiredRoot: { ca: true, days: [-300, -5] },
   leafOfExpiredRoot: { issuer: "expiredRoot" },
   expiredRootRenewed: { sameHolderAs: "expiredRoot", ca: true, days: [-30, 500] },
