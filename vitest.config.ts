@@ -12,7 +12,16 @@ const TIMED = ["activation-storm", "cluster-cuts", "cluster-faults", "haproxy", 
 
 /** Begun first, so that no worker is left with one of them when all others are done. */
 const LONGEST = [
-  ...["chains-on-lmdb", "kill-server", "demo", "lagging-replica", "soak", "two-servers", "lost-answers"],
+  ...[
+    "chains-on-lmdb",
+    "kill-server",
+    "two-versions",
+    "demo",
+    "lagging-replica",
+    "soak",
+    "two-servers",
+    "lost-answers",
+  ],
   ...["create-cost", "sabotage"],
 ].map((name) => `${name}.test.ts`);
 

@@ -16,22 +16,50 @@ interface PastIdentity {
 
 /** Read at once: each may have a chain of certificates. */
 const PAGE = 128;
+/** One answer ends with the identity that brings it to so many. */
+const ANSWER_BYTES = 2_097_152;
+/** Of an identity beside its credential. */
+const BESIDE_BYTES = 128;
 
-async function* pagesOf(store: Store, client: ActorAddress): AsyncGenerator<readonly PastIdentity[]> {
+type NamedPart = readonly [name: string, identity: PastIdentity];
+
+async function* pagesOf(store: Store, client: ActorAddress, from = ""): AsyncGenerator<readonly NamedPart[]> {
   const { shard, actor } = placeOf(store, client);
-  for (let after = ""; ;) {
+  for (let after = from; ;) {
     const parts = await store.listParts(shard, actor, { prefix: "history/", after, limit: PAGE });
-    yield parts.map(({ bytes }) => decode(bytes) as PastIdentity);
+    yield parts.map(({ name, bytes }) => [name, decode(bytes) as PastIdentity]);
     if (parts.length < PAGE) return;
     after = parts.at(-1)?.name ?? after;
   }
 }
 
-/** All of them, the oldest first. */
-export async function pastIdentities(store: Store, client: ActorAddress): Promise<PastIdentity[]> {
+export interface ToldIdentities {
+  readonly kind: "told";
+  /** The oldest first. */
+  readonly past: readonly PastIdentity[];
+  /** Behind whom there are others; undefined: these are all. */
+  readonly last: string | undefined;
+}
+
+/** Those behind `after`, as many as one answer takes. Refused when nobody waits for it any more. */
+export async function pastIdentities(
+  ports: Pick<ServicePorts, "store" | "turn">,
+  request: Request,
+  client: ActorAddress,
+  after: string,
+): Promise<ToldIdentities | Refused> {
   const past: PastIdentity[] = [];
-  for await (const page of pagesOf(store, client)) past.push(...page);
-  return past;
+  let bytes = 0;
+  for await (const page of pagesOf(ports.store, client, after)) {
+    for (const [name, identity] of page) {
+      past.push(identity);
+      bytes += (identity.credential.length * 3) / 4 + BESIDE_BYTES;
+      if (bytes >= ANSWER_BYTES) return { kind: "told", past, last: name };
+    }
+    const unwanted = await nextStep(ports, request);
+    if (unwanted !== undefined) return unwanted;
+  }
+  return { kind: "told", past, last: undefined };
 }
 
 export interface CredentialHolder {
@@ -56,7 +84,7 @@ export async function lastWithCredential(
     const record = records[n];
     if (record?.context.identity?.credential === credential) return { kind: "holder", record };
     for await (const page of pagesOf(store, holder)) {
-      if (page.some((identity) => identity.credential === credential)) return { kind: "holder", record };
+      if (page.some(([, identity]) => identity.credential === credential)) return { kind: "holder", record };
       const unwanted = await nextStep(ports, request);
       if (unwanted !== undefined) return unwanted;
     }

@@ -106,16 +106,22 @@ export class IdentityService {
     return held.kind === "refused" ? held : resolved(held.record ?? known, false);
   }
 
-  async history(request: ApplicationRequest, { clientId }: Params<"identity.history">): Promise<Answer> {
+  async history(request: ApplicationRequest, params: Params<"identity.history">): Promise<Answer> {
+    const { clientId } = params;
     const [record] = await this.#records(request, [clientId]);
     if (record === undefined) return refused("CLIENT_NOT_FOUND");
+    const after = readCursor("history", params.cursor);
+    if (after === undefined) return refused("CURSOR_INVALID");
+    const told = await pastIdentities(this.#ports, request, this.#address(request, clientId), after);
+    if (told.kind === "refused") return told;
     const { identity, identitySince } = record.context;
-    const past = await pastIdentities(this.#ports.store, this.#address(request, clientId));
-    const identities = [
-      ...past.filter(({ until }) => until <= identitySince),
-      { credential: identity?.credential ?? "", handle: identity?.handle, from: identitySince },
-    ].map(({ credential, ...rest }) => ({ clientIdentity: Buffer.from(credential, "base64"), ...rest }));
-    return done({ identities });
+    const present = { credential: identity?.credential ?? "", handle: identity?.handle, from: identitySince };
+    // What has become past since the record was read is still the present one here.
+    const all = [...told.past.filter(({ until }) => until <= identitySince), present];
+    const identities = (told.last === undefined ? all : told.past).map(({ credential, ...rest }) => {
+      return { clientIdentity: Buffer.from(credential, "base64"), ...rest };
+    });
+    return done({ identities, ...(told.last === undefined ? {} : { cursor: makeCursor("history", told.last) }) });
   }
 
   async update(request: ApplicationRequest, params: Params<"identity.update">): Promise<Answer> {

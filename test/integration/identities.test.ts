@@ -131,6 +131,8 @@ describe("a client's record", () => {
     const { identities } = await app.client.identity.history({ clientId });
     expect(identities).toHaveLength(1003);
     for (const [n, { until }] of identities.entries()) expect(until).toBe(identities[n + 1]?.from);
+    const wrong = app.client.identity.history({ clientId, cursor: "x" });
+    expect((await refusal(wrong)).reason).toBe("CURSOR_INVALID");
   });
 
   test("delete takes the record, the tags and the inbox; the id is never used again", async () => {

@@ -32,8 +32,9 @@ export const identityMethods = {
   "identity.history": method(identity.identityHistory, {
     scope: "identity",
     mutates: false,
-    reasons: ["CLIENT_NOT_FOUND"],
-    summary: "All identities that a client has had.",
+    reasons: ["CLIENT_NOT_FOUND", "CURSOR_INVALID"],
+    summary:
+      "All identities that a client has had, the oldest first. An answer ends with the one that brings it to 2 MiB: hardly any client needs a second.",
   }),
   "identity.update": method(identity.identityUpdate, {
     scope: "identity",

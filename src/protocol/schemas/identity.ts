@@ -90,9 +90,10 @@ export const identityResolve = {
   result: map({ clientId: uuid, version: count, current: bool }),
 };
 export const identityHistory = {
-  params: map({ clientId: uuid }),
+  params: map({ clientId: uuid, cursor: cursor.exactOptional() }),
   result: map({
     identities: list(map({ clientIdentity: credential, handle, from: time, until: time.exactOptional() })),
+    cursor: cursor.exactOptional(),
   }),
 };
 export const tagChange = map({
