@@ -89,7 +89,17 @@ describe(`codec (seed ${seed})`, () => {
     expect(encode({ a: undefined, b: 1 })).toEqual(fromHex("81 a162 01"));
     expect(encode(new Uint8Array([1, 2]))).toEqual(fromHex("c4 02 0102"));
     expect(encode(Buffer.from([1, 2]))).toEqual(fromHex("c4 02 0102"));
-    for (const odd of [new Date(0), new Map(), new Set(), /x/, () => 0, Symbol("s"), 2n ** 64n, "\ud800", { "\udc00": 1 }]) {
+    for (const odd of [
+      new Date(0),
+      new Map(),
+      new Set(),
+      /x/,
+      () => 0,
+      Symbol("s"),
+      2n ** 64n,
+      "\ud800",
+      { "\udc00": 1 },
+    ]) {
       expect(() => encode({ odd })).toThrow(TypeError);
     }
   });
