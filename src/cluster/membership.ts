@@ -148,7 +148,8 @@ export class Membership {
     const member = this.#seen.get(nodeId);
     if (member === undefined || this.#unreachable.has(nodeId)) return;
     this.#unreachable.add(nodeId);
-    this.#options.events.memberUnreached(member.record, why);
+    // One that leaves closes its links, as it should.
+    if (!member.record.leaving) this.#options.events.memberUnreached(member.record, why);
     void this.look();
   }
 

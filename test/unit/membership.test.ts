@@ -7,12 +7,14 @@ const timings = { nodeHeartbeatMs: 1_000, selfFenceMs: 4_000, expelMs: 5_000, re
 
 let records: Map<string, NodeRecord>;
 let returned: number[];
+let unreached: string[];
 let membership: Membership;
 
 beforeEach(async () => {
   vi.useFakeTimers();
   records = new Map();
   returned = [];
+  unreached = [];
   membership = new Membership({
     store: {
       heartbeat: (node) => {
@@ -30,7 +32,7 @@ beforeEach(async () => {
       memberJoined: () => undefined,
       memberGone: () => undefined,
       memberReached: () => undefined,
-      memberUnreached: () => undefined,
+      memberUnreached: ({ nodeId }) => unreached.push(nodeId),
       heartbeatFailed: () => undefined,
       rejoined: () => returned.push(performance.now()),
     },
@@ -82,4 +84,16 @@ it("[F23] what is too new for this node it says at once and in each beat, after 
   await expelled();
   expect(said()).toEqual([7, 9]);
   expect(membership.takers).toMatchObject([{ nodeId: membership.nodeId, tooNew: [7, 9] }]);
+});
+
+it("a node that leaves and closes its links is not told as one that can't be reached", async () => {
+  const other = { address: "127.0.0.1:2", counter: 1, unreachable: [] };
+  for (const leaving of [false, true]) records.set(String(leaving), { ...other, nodeId: String(leaving), leaving });
+  await membership.look();
+  for (const nodeId of ["false", "true"]) membership.unreached(nodeId, "connection refused");
+  expect(unreached).toEqual(["false"]);
+  // The beat on its way began before it was said of both.
+  await membership.look();
+  await membership.look();
+  expect(records.get(membership.nodeId)?.unreachable).toEqual(["false", "true"]);
 });
