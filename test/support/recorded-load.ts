@@ -46,6 +46,8 @@ export class RecordedLoad {
   readonly #groupLanes: LoadLane<RecordedGroup>[] = [];
   readonly #lanes: LoadLane<Actor>[] = [];
   #workers: Promise<void>[] = [];
+  /** Of each worker, how many it has made. */
+  readonly #steps: number[] = [];
   #stopped = false;
   /** Calls that have a true answer: done or refused. */
   answered = 0;
@@ -90,6 +92,12 @@ export class RecordedLoad {
     const group = this.#groupLanes[0]?.current;
     assert.ok(group !== undefined);
     return { applicationId: this.applicationId, kind: "group", id: group.actorId };
+  }
+
+  /** @returns whether every worker has got through a step since this was asked for */
+  allThrough(): () => boolean {
+    const before = [...this.#steps];
+    return () => this.#steps.every((steps, worker) => steps > (before[worker] ?? 0));
   }
 
   /** Lets what is on its way end. */
@@ -147,6 +155,7 @@ export class RecordedLoad {
     const ttlMs = isPatient ? PATIENT_MS : IMPATIENT_MS;
     // Each keeps its session, so that one that stands still holds up its own workers alone.
     const client = this.#client(Math.floor(worker / 2));
+    this.#steps[worker] = 0;
     for (let round = 0; !this.#stopped; round += 1) {
       const lane = this.#freeLane(worker + round);
       if (lane === undefined) {
@@ -156,6 +165,7 @@ export class RecordedLoad {
       const actor = await lane.take(client);
       const outcome = await actor.step({ client, worker, ttlMs, choice: this.#random() });
       await this.#count(outcome, isPatient);
+      this.#steps[worker] = (this.#steps[worker] ?? 0) + 1;
     }
   }
 
