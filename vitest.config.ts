@@ -58,14 +58,13 @@ export default defineConfig({
         },
       },
       {
-        // Starts servers and stores as processes. Each file waits for most of its time, but more of them at once had calls
-        // of a killed server answered too late on a slow machine.
+        // Starts servers and stores as processes: each file waits for some of its time, so that three keep two processors busy.
         test: {
           name: "process",
           include: ["test/{integration,chaos}/**/*.test.ts"],
           exclude: TIMED,
           ...processes,
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 1 },
         },
       },
