@@ -200,7 +200,13 @@ describe("[M1] a key package", () => {
       "WRONG_IDENTITY",
     );
     const nameless = await MlsClient.create({ identity: "" });
-    expect(await judge(nameless)).toBe("WRONG_IDENTITY");
+    const { message } = await nameless.createKeyPackage({ nowMs: NOW_MS });
+    // Told for what it is: it names nobody, and so not the one of the record either.
+    expect(await checkKeyPackage(message, termsFor(nameless))).toEqual({
+      kind: "rejected",
+      reason: "WRONG_IDENTITY",
+      message: "the credential is not valid: handle_missing",
+    });
   });
 
   it("whose capabilities do not cover itself is refused as CAPABILITIES", async () => {
