@@ -1,4 +1,5 @@
 // What the host of actors tells the operator of those that it could not run: counted, and logged where a person should know.
+// Never receives what an actor holds.
 import type { Logger } from "pino";
 import { Counter, Gauge, type Registry } from "prom-client";
 import { Seldom } from "./seldom.ts";

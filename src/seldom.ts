@@ -1,4 +1,4 @@
-// Keeps the log readable while something goes wrong again and again.
+// Keeps the log readable while something goes wrong again and again. Decides what is said, never what is counted.
 
 /** Of what may come in thousands, one of each kind is logged in so long, with how many were not. */
 const SELDOM_MS = 10_000;

@@ -1,5 +1,5 @@
 // The bytes of one request, or why the server would take them for no frame: that would end the session, and with it
-// the calls of everybody who shares it.
+// the calls of everybody who shares it. Never judges what a method asks of its parameters: the server does.
 import { MalformedMsgpack, defaultDecodeLimits, scanValues } from "../protocol/msgpack-scan.ts";
 import { encodeRequest, type RequestOptions } from "../protocol/frames.ts";
 import type { MethodName } from "../protocol/methods.ts";

@@ -188,7 +188,7 @@ export class Subscription implements AsyncIterable<StreamItem> {
     const session = this.#session;
     const subscription = this.#number;
     if (subscription === undefined) return;
-    const addMax = Math.min(ADD_MAX, Math.floor(this.#channel.messageBytesMax / STREAM_BYTES_MAX));
+    const addMax = Math.min(ADD_MAX, this.#perMessage(STREAM_BYTES_MAX));
     for (let i = 0; i < streams.length; i += addMax) {
       const some = streams.slice(i, i + addMax).filter((stream) => !stream.removed && stream.number === undefined);
       if (some.length === 0) continue;
@@ -263,10 +263,15 @@ export class Subscription implements AsyncIterable<StreamItem> {
     if (this.#number === undefined || this.#acknowledged.size === 0) return;
     const offsets = [...this.#acknowledged].map(([stream, offset]) => ({ stream, offset }));
     this.#acknowledged.clear();
-    const ackMax = Math.floor(this.#channel.messageBytesMax / ACK_BYTES_MAX);
+    const ackMax = this.#perMessage(ACK_BYTES_MAX);
     for (let i = 0; i < offsets.length; i += ackMax) {
       this.#channel.send(encodeAck(this.#number, offsets.slice(i, i + ackMax)));
     }
+  }
+
+  /** At least one, whatever bound the server has told. */
+  #perMessage(bytesMax: number): number {
+    return Math.max(1, Math.floor(this.#channel.messageBytesMax / bytesMax));
   }
 
   #later(session: number, pauseMs: number, what: () => void): void {

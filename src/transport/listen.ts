@@ -1,5 +1,5 @@
 // Opens a server's port. Where that can't be done the operator is told which setting is to blame, not the system's
-// code alone: a node has two ports on two hosts.
+// code alone: a node has two ports on two hosts. Never tries again: whoever starts the node does.
 import type { AddressInfo, ListenOptions } from "node:net";
 
 /** What of a server it takes to open its port. */

@@ -35,7 +35,7 @@ test.each(["lmdb", "redis"])(
       await delay(50 + random() * 500);
       await server.kill9();
       await server.restart();
-      // Shards come one after another; a call for one of the last would meet one kill after another.
+      // What is placed on the one killed before comes only when that is expelled: else a call for it meets kill after kill.
       const through = load.allThrough();
       await expect
         .poll(() => load.failure !== undefined || through(), { timeout: perRoundMs, interval: 20 })

@@ -74,6 +74,7 @@ test("[F23] [F02] [F03] [F09] [G1] [G2] [G3] [G4] [G5] [G6] a rolling upgrade un
   if (olderBuild === undefined) expect(bugs).toEqual([]);
 }, 400_000);
 
+// Builds before decision 29 keep the shard, so beside one of those it can't hold.
 test.runIf(olderBuild === undefined)(
   "[F23] a shard that a newer node wrote to, and that falls to an older one, is left to the next newer one",
   async () => {

@@ -336,6 +336,23 @@ describe("a subscription", () => {
     expect(await session.next()).toMatchObject({ method: "subscription.remove" });
   });
 
+  test("[C6] a bound that holds no stream keeps nobody's event loop: one is asked for at a time", async ({
+    server,
+    connected,
+  }) => {
+    server.limits = { ...server.limits, messageBytesMax: 300 };
+    const client = await connected();
+    const session = await server.session();
+    const adding = client.subscribe().add([log, inbox]);
+    const { id } = await session.request("subscription.open");
+    session.send(encodeResult(id, { subscription: 1 }));
+    for (const stream of [log, inbox]) {
+      expect((await session.request("subscription.add")).params).toEqual({ subscription: 1, streams: [stream] });
+    }
+    await client.close();
+    await adding;
+  });
+
   test("[C6] asks for as many streams at once, and acknowledges as many, as one message can hold", async ({
     server,
     connected,

@@ -1,5 +1,6 @@
 // When a credential is valid: while all certificates of one of its paths are (RFC 5280 §6.1.3 (a) (2)). There are
 // several where an authority renewed its certificate and both are anchors: the one takes over from the other.
+// Pure: reads no clock and verifies nothing.
 import type { Certificate } from "./certificate.ts";
 
 /** Unix milliseconds, both included. */
