@@ -30,8 +30,11 @@ export class Batch {
     return this.operations.length + this.#dirty.size;
   }
 
-  add(release: Release, operations: readonly Operation[]): void {
-    this.operations.push(...operations);
+  write(operations: readonly Operation[]): void {
+    for (const operation of operations) this.operations.push(operation);
+  }
+
+  add(release: Release): void {
     this.releases.push(release);
     if (release.dirty) this.#dirty.add(release.live);
   }

@@ -162,12 +162,15 @@ export class LiveActor implements TurnSubject {
 
   /** Lets go of what every call that is still to come finds in the store (L6). */
   forgetSettled(): void {
-    for (const remembered of [this.recent, this.received]) {
-      // Turns become durable in their order, so the first that must stay keeps all behind it.
-      for (const [name, { forgetAfter }] of remembered) {
-        if (forgetAfter === undefined || forgetAfter > this.handled) break;
-        remembered.delete(name);
-      }
-    }
+    if (this.recent.size > 0) forgetUpTo(this.handled, this.recent);
+    if (this.received.size > 0) forgetUpTo(this.handled, this.received);
+  }
+}
+
+/** Turns become durable in their order, so the first that must stay keeps all behind it. */
+function forgetUpTo(handled: number, remembered: Map<string, { readonly forgetAfter?: number }>): void {
+  for (const [name, { forgetAfter }] of remembered) {
+    if (forgetAfter === undefined || forgetAfter > handled) return;
+    remembered.delete(name);
   }
 }

@@ -161,10 +161,12 @@ export class ShardRunner {
 
   /** Puts a turn's writes into the next batch; `release.settle` is called once they are durable. */
   add(release: Release, extra: readonly Operation[]): void {
-    const operations = [...release.turn.operations, ...extra];
-    for (const operation of operations) this.#bytes += bytesOf(operation);
     this.#noteArrival();
-    this.#pending.add(release, operations);
+    for (const operations of [release.turn.operations, extra]) {
+      for (const operation of operations) this.#bytes += bytesOf(operation);
+      this.#pending.write(operations);
+    }
+    this.#pending.add(release);
     const { sabotage } = this.#options;
     if (sabotage?.has("replyBeforeWrite") === true) this.#answer(release, []);
     if (sabotage?.has("refusalsUnchecked") === true && release.turn.refusal !== undefined) this.#answer(release, []);
@@ -419,7 +421,7 @@ export class ShardRunner {
 }
 
 function holdOf({ fence, sequence }: OwnerRecord): Hold {
-  return { ...fence, sequence };
+  return { number: fence.number, nonce: fence.nonce, sequence };
 }
 
 function describe(error: unknown): string {

@@ -1,6 +1,6 @@
 // msgpack, standard formats only (T1): values to bytes and back. What is decoded is plain, bounded
 // and shares no memory with the input; what is encoded has integers in integer formats.
-import { Packr, Unpackr } from "msgpackr";
+import { Packr, RESET_BUFFER_MODE, Unpackr } from "msgpackr";
 import { MalformedMsgpack, defaultDecodeLimits, scanValues, type DecodeLimits } from "./msgpack-scan.ts";
 
 export { MalformedMsgpack, type DecodeLimits } from "./msgpack-scan.ts";
@@ -8,7 +8,11 @@ export { MalformedMsgpack, type DecodeLimits } from "./msgpack-scan.ts";
 const INT64_MIN = -(2n ** 63n);
 const UINT64_MAX = 2n ** 64n - 1n;
 
-const packer = new Packr({ useRecords: false, variableMapSize: true });
+const standard = { useRecords: false, variableMapSize: true } as const;
+const packer = new Packr(standard);
+const poolPacker = new Packr(standard);
+/** What `poolPacker` fills, value behind value, before it takes a new one; a larger value has it grow. */
+const POOL_BYTES = 8192;
 
 /**
  * `undefined` entries of maps are left out; Uint8Array becomes bin; integers take the shortest
@@ -16,8 +20,16 @@ const packer = new Packr({ useRecords: false, variableMapSize: true });
  * @throws TypeError for what is not plain data: a bug of the caller
  */
 export function encode(value: unknown): Uint8Array {
-  // msgpackr's output shares a pool with its neighbours: a copy stands alone and may be kept.
-  return new Uint8Array(packer.pack(plain(value)));
+  // A copy stands alone and may be kept; what was packed is overwritten by the next.
+  return new Uint8Array(packer.pack(plain(value), RESET_BUFFER_MODE));
+}
+
+/** As `encode`, for what is soon let go: small values share a buffer, which the last that is kept would keep whole. */
+export function encodeBriefly(value: unknown): Uint8Array {
+  const packed = poolPacker.pack(plain(value));
+  const { buffer, byteOffset, length } = packed;
+  if (buffer.byteLength > POOL_BYTES) poolPacker.useBuffer(Buffer.allocUnsafeSlow(POOL_BYTES));
+  return new Uint8Array(buffer, byteOffset, length);
 }
 
 /** @throws MalformedMsgpack unless `bytes` are exactly one plain value within the limits */
@@ -91,21 +103,29 @@ function plainObject(value: object): unknown {
   if (Array.isArray(value)) return plainArray(value);
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) throw new TypeError("only plain objects can be encoded");
-  let copy: Record<string, unknown> | undefined = prototype === null ? {} : undefined;
   const given = value as Record<string, unknown>;
-  const keys = Object.keys(given);
-  for (let n = 0; n < keys.length; n += 1) {
-    const key = text(keys[n] as string);
+  let copy: Record<string, unknown> | undefined = prototype === null ? {} : undefined;
+  // Of such an object all that is enumerable is its own; a list of its keys would cost more than the look at them.
+  for (const key in given) {
+    text(key);
     const item = given[key];
     const written = item === undefined ? undefined : plain(item);
     if (copy === undefined) {
       if (item !== undefined && written === item) continue;
-      copy = {};
-      for (const before of keys.slice(0, n)) copy[before] = given[before];
+      copy = entriesBefore(key, given);
     }
     if (item !== undefined) copy[key] = written;
   }
   return copy ?? value;
+}
+
+function entriesBefore(end: string, given: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const entries: Record<string, unknown> = {};
+  for (const key in given) {
+    if (key === end) break;
+    entries[key] = given[key];
+  }
+  return entries;
 }
 
 function plainArray(values: readonly unknown[]): readonly unknown[] {

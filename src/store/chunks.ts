@@ -1,7 +1,7 @@
 // Packs byte strings one after another, each behind its length; the Lua scripts write the same form.
 // Pure; must never hand out a view on what it was given.
 
-const LENGTH_BYTES = 4;
+export const LENGTH_BYTES = 4;
 
 /** `[uint32 length, bytes]…`, big-endian. */
 export function packChunks(chunks: readonly Uint8Array[]): Uint8Array {

@@ -24,10 +24,14 @@ export function isActorKey(key: ActorKey): boolean {
 export function flawOfBatch(operations: readonly Operation[]): string | undefined {
   if (operations.length > BATCH_OPERATIONS_MAX) return `more than ${BATCH_OPERATIONS_MAX} operations`;
   let bytes = 0;
-  for (const [index, operation] of operations.entries()) {
-    const flaw = flawOfOperation(operation);
+  let index = 0;
+  let actor = "";
+  for (const operation of operations) {
+    const flaw = flawOfOperation(operation, actor);
     if (flaw !== undefined) return `operation ${index} (${operation.op}): ${flaw}`;
+    if ("actor" in operation) ({ actor } = operation);
     bytes += payloadBytes(operation);
+    index += 1;
   }
   return bytes > BATCH_BYTES_MAX ? `more than ${BATCH_BYTES_MAX} bytes` : undefined;
 }
@@ -37,8 +41,9 @@ export function payloadBytes(operation: Operation): number {
   return operation.op === "append" ? operation.entry.body.length : 0;
 }
 
-function flawOfOperation(operation: Operation): string | undefined {
-  if ("actor" in operation && !isActorKey(operation.actor)) return "actor key";
+/** @param judged an actor key that was found good */
+function flawOfOperation(operation: Operation, judged: ActorKey): string | undefined {
+  if ("actor" in operation && operation.actor !== judged && !isActorKey(operation.actor)) return "actor key";
   if ("name" in operation && !isName(operation.name)) return "name";
   switch (operation.op) {
     case "append":

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { Packr } from "msgpackr";
 import { describe, expect, test } from "vitest";
-import { MalformedMsgpack, decode, decodeValues, encode } from "../../src/protocol/codec.ts";
+import { MalformedMsgpack, decode, decodeValues, encode, encodeBriefly } from "../../src/protocol/codec.ts";
 import { decodeClientFrames, decodeServerFrames } from "../../src/protocol/parse-frames.ts";
 
 const seed = Number(process.env["AEGIS_SEED"] ?? Date.now() % 2 ** 31);
@@ -114,6 +114,22 @@ describe(`codec (seed ${seed})`, () => {
     const whole = encode({ a: 1 });
     expect(whole.buffer.byteLength).toBe(whole.length);
     expect(decode(Buffer.from("xx\x81\xa1a\x01", "latin1").subarray(2))).toEqual({ a: 1 });
+  });
+
+  test("[F22] what was encoded stays as it was, whatever is encoded after it; a large value leaves no large buffer", () => {
+    const sizes = fc.array(fc.oneof(fc.nat(300), fc.nat(20_000)), { minLength: 1, maxLength: 60 });
+    fc.assert(
+      fc.property(sizes, (lengths) => {
+        const values = lengths.map((length, n) => new Uint8Array(length).fill(n));
+        for (const encoded of [values.map(encode), values.map(encodeBriefly)]) {
+          expect(encoded.map((bytes) => decode(bytes))).toEqual(values);
+        }
+        encodeBriefly(new Uint8Array(100_000));
+        expect(encodeBriefly(1).buffer.byteLength).toBeLessThanOrEqual(8192);
+        expect(encode(1).buffer.byteLength).toBe(1);
+      }),
+      { ...runs, numRuns: 50 },
+    );
   });
 
   test("[F22] anything but plain, whole, string-keyed msgpack is refused without a word of it", () => {

@@ -1,23 +1,36 @@
-// Lays a batch out as the commit script's flat keys and arguments (lua/commit.lua). Pure.
-import { packChunks } from "../chunks.ts";
+// Lays a batch out as the commit script takes it (lua/commit.lua): keys, words, bytes.
+import { Packr } from "msgpackr";
+import { LENGTH_BYTES } from "../chunks.ts";
 import type { ActorKey, Operation, Shard } from "../store.ts";
-import type { Argument } from "./connection.ts";
-import { type RedisKeys, timerMember } from "./keys.ts";
+import type { RedisKeys } from "./keys.ts";
 
 export interface BatchArguments {
   readonly keys: readonly string[];
-  readonly args: readonly Argument[];
+  /** A msgpack array. */
+  readonly words: Uint8Array;
+  readonly bytes: readonly Uint8Array[];
 }
+
+type Word = string | number;
+
+// Whole numbers beyond 32 bits become floats, which is what Lua has for any number.
+const packer = new Packr({ useRecords: false });
+/** Of the script's arguments: what the first of `bytes` has behind fence number, nonce, sequence, digest and words. */
+const BYTES_BEGIN = 6;
+
+/** When the mark ends, and how long its bytes are. */
+const MARK_HEAD_BYTES = 8 + LENGTH_BYTES;
 
 export function batchArguments(keys: RedisKeys, shard: Shard, operations: readonly Operation[]): BatchArguments {
   const builder = new BatchBuilder(keys, shard);
   for (const operation of operations) builder.add(operation);
-  return { keys: builder.keys, args: builder.args };
+  return { keys: builder.keys, words: packer.pack(builder.words), bytes: builder.bytes };
 }
 
 class BatchBuilder {
   readonly keys: string[];
-  readonly args: Argument[] = [];
+  readonly words: Word[] = [];
+  readonly bytes: Uint8Array[] = [];
   readonly #names: RedisKeys;
   readonly #shard: Shard;
   readonly #indexOfKey = new Map<string, number>();
@@ -31,47 +44,48 @@ class BatchBuilder {
   add(operation: Operation): void {
     switch (operation.op) {
       case "putSnapshot":
-        this.args.push("S", this.#actor(operation.actor), operation.bytes);
+        this.words.push("S", this.#actor(operation.actor), this.#bytes(operation.bytes));
         break;
       case "putPart":
-        this.args.push("P", ...this.#part(operation), operation.bytes, operation.actor);
+        this.words.push("P", ...this.#part(operation), this.#bytes(operation.bytes), operation.actor);
         break;
       case "deletePart":
-        this.args.push("D", ...this.#part(operation));
+        this.words.push("D", ...this.#part(operation));
         break;
       case "takePart":
-        this.args.push(operation.keep === true ? "K" : "T", ...this.#part(operation));
+        this.words.push(operation.keep === true ? "K" : "T", ...this.#part(operation));
         break;
       case "append": {
         const { offset, time, type, body } = operation.entry;
-        this.args.push("A", this.#actor(operation.actor), this.#stream(operation.actor), offset, time, type, body);
+        const { actor } = operation;
+        this.words.push("A", this.#actor(actor), this.#stream(actor), offset, time, type, this.#bytes(body));
         break;
       }
       case "trim":
-        this.args.push("R", this.#actor(operation.actor), this.#stream(operation.actor), operation.before);
+        this.words.push("R", this.#actor(operation.actor), this.#stream(operation.actor), operation.before);
         break;
       case "purge": {
         const { actor } = operation;
-        this.args.push("X", this.#actor(actor), this.#parts(actor), this.#partNames(actor), this.#stream(actor));
+        this.words.push("X", this.#actor(actor), this.#parts(actor), this.#partNames(actor), this.#stream(actor));
         break;
       }
       case "putMark":
         this.#putMark(operation);
         break;
       case "deleteMark":
-        this.args.push("m", this.#index(this.#names.mark(this.#shard, operation.actor, operation.name)));
+        this.words.push("m", this.#index(this.#names.mark(this.#shard, operation.actor, operation.name)));
         break;
       case "putOutbox":
-        this.args.push("O", operation.id, operation.bytes);
+        this.words.push("O", operation.id, this.#bytes(operation.bytes));
         break;
       case "deleteOutbox":
-        this.args.push("o", operation.id);
+        this.words.push("o", operation.id);
         break;
       case "putTimer":
-        this.args.push("I", timerMember(operation.actor, operation.name), operation.at);
+        this.words.push("I", operation.actor, operation.name, operation.at);
         break;
       case "deleteTimer":
-        this.args.push("i", timerMember(operation.actor, operation.name));
+        this.words.push("i", operation.actor, operation.name);
         break;
     }
   }
@@ -79,17 +93,23 @@ class BatchBuilder {
   #putMark(operation: Extract<Operation, { readonly op: "putMark" }>): void {
     const { actor, name, bytes, expiresAt } = operation;
     const takes = operation.takes ?? [];
-    const time = Buffer.alloc(8);
-    time.writeDoubleBE(expiresAt);
-    const value = Buffer.concat([time, packChunks([bytes])]);
+    // The first of its chunks; the script puts the parts taken behind it.
+    const value = Buffer.allocUnsafe(MARK_HEAD_BYTES + bytes.length);
+    value.writeDoubleBE(expiresAt);
+    value.writeUInt32BE(bytes.length, MARK_HEAD_BYTES - LENGTH_BYTES);
+    value.set(bytes, MARK_HEAD_BYTES);
     // Redis takes no expiry at 0; both are long past.
-    this.args.push("M", this.#index(this.#names.mark(this.#shard, actor, name)), Math.max(1, expiresAt), value);
-    this.args.push(takes.length);
-    for (const take of takes) this.args.push(this.#parts(actor), take);
+    this.words.push("M", this.#index(this.#names.mark(this.#shard, actor, name)), Math.max(1, expiresAt));
+    this.words.push(this.#bytes(value), takes.length);
+    for (const take of takes) this.words.push(this.#parts(actor), take);
   }
 
-  #part({ actor, name }: { readonly actor: ActorKey; readonly name: string }): Argument[] {
+  #part({ actor, name }: { readonly actor: ActorKey; readonly name: string }): Word[] {
     return [this.#parts(actor), this.#partNames(actor), name];
+  }
+
+  #bytes(bytes: Uint8Array): number {
+    return BYTES_BEGIN - 1 + this.bytes.push(bytes);
   }
 
   #actor(actor: ActorKey): number {

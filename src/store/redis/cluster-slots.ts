@@ -18,11 +18,11 @@ export interface SlotMap {
 }
 
 /** Of the key's hash tag, or of the whole key when it has none. */
-export function slotOf(key: string | Uint8Array): number {
-  const bytes = Buffer.from(key);
-  const open = bytes.indexOf("{");
-  const close = open < 0 ? -1 : bytes.indexOf("}", open);
-  return checksum(close > open + 1 ? bytes.subarray(open + 1, close) : bytes) % SLOT_COUNT;
+export function slotOf(key: string | Buffer): number {
+  const open = key.indexOf("{");
+  const close = open < 0 ? -1 : key.indexOf("}", open);
+  const [from, to] = close > open + 1 ? [open + 1, close] : [0, key.length];
+  return checksum(typeof key === "string" ? Buffer.from(key.slice(from, to)) : key.subarray(from, to)) % SLOT_COUNT;
 }
 
 /** CRC-16/XMODEM, as the specification of Redis Cluster has it. */

@@ -57,7 +57,7 @@ export class RedisConnection {
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.#redis = new Redis(clientOptions(options));
-    for (const [name, lua] of options.scripts) this.#redis.defineCommand(commandName(name), { lua });
+    for (const [name, lua] of options.scripts) this.#redis.defineCommand(commandOf(name), { lua });
     this.#commands = this.#redis as unknown as Record<string, Command | undefined>;
     this.#redis.on("connect", () => {
       this.#lastError = UNREADY;
@@ -107,27 +107,28 @@ export class RedisConnection {
   }
 
   async script(name: ScriptName, keys: readonly string[], args: readonly Argument[]): Promise<Reply> {
-    const parameters = [keys.length, ...keys, ...args];
+    const parameters = [...keys, ...args];
     try {
-      return await this.#gated(`${commandName(name)}Buffer`, parameters);
+      return await this.#gated(methodOf(name), keys.length, parameters);
     } catch (error) {
       if (!(error instanceof ScriptsForgotten)) throw error;
-      return await this.#gated("callBuffer", ["EVAL", this.#options.scripts.get(name), ...parameters]);
+      const lua = this.#options.scripts.get(name) ?? "";
+      return await this.#gated("callBuffer", "EVAL", [lua, keys.length, ...parameters]);
     }
   }
 
   command(name: string, ...args: readonly Argument[]): Promise<Reply> {
-    return this.#gated("callBuffer", [name, ...args]);
+    return this.#gated("callBuffer", name, args);
   }
 
   /** As `script`, before the connection is admitted. */
   scriptUngated(name: ScriptName, keys: readonly string[], args: readonly Argument[]): Promise<Reply> {
-    return this.#send(`${commandName(name)}Buffer`, [keys.length, ...keys, ...args]);
+    return this.#send(methodOf(name), keys.length, [...keys, ...args]);
   }
 
   /** As `command`, before the connection is admitted. */
   commandUngated(name: string, ...args: readonly Argument[]): Promise<Reply> {
-    return this.#send("callBuffer", [name, ...args]);
+    return this.#send("callBuffer", name, args);
   }
 
   async close(): Promise<void> {
@@ -144,20 +145,20 @@ export class RedisConnection {
     await ended;
   }
 
-  #gated(method: string, parameters: readonly unknown[]): Promise<Reply> {
+  #gated(method: string, first: string | number, parameters: readonly Argument[]): Promise<Reply> {
     if (this.#state.kind !== "up") {
       return Promise.reject(new StoreUnreached(`redis is not usable: ${this.#state.reason}`));
     }
-    return this.#send(method, parameters);
+    return this.#send(method, first, parameters);
   }
 
-  async #send(method: string, parameters: readonly unknown[]): Promise<Reply> {
+  async #send(method: string, first: string | number, parameters: readonly Argument[]): Promise<Reply> {
     try {
       this.#cork();
       const command = this.#commands[method];
       if (command === undefined) throw new Error(`no such redis command: ${method}`);
       // As one list, which ioredis lays flat: a large batch has more parameters than a function may be called with.
-      return await command.call(this.#redis, parameters[0], parameters.slice(1).map(asBuffer));
+      return await command.call(this.#redis, first, parameters.map(asBuffer));
     } catch (error) {
       // Not as the cause: ioredis hangs the command's arguments, payload and all, on its errors.
       if (reasonOf(error) === "refused with NOSCRIPT") throw new ScriptsForgotten("redis: forgets its scripts");
@@ -215,16 +216,18 @@ export class RedisConnection {
 }
 
 /** ioredis sends any other byte array as its decimal text. */
-function asBuffer(parameter: unknown): unknown {
-  if (!(parameter instanceof Uint8Array) || Buffer.isBuffer(parameter)) return parameter;
+function asBuffer(parameter: Argument): string | number | Buffer {
+  if (typeof parameter !== "object" || Buffer.isBuffer(parameter)) return parameter;
   return Buffer.from(parameter.buffer, parameter.byteOffset, parameter.byteLength);
 }
 
-function commandName(name: ScriptName): string {
-  return `aegis${name
-    .split("-")
-    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
-    .join("")}`;
+function commandOf(name: ScriptName): string {
+  return `aegis:${name}`;
+}
+
+/** Of ioredis, which answers with bytes. */
+function methodOf(name: ScriptName): string {
+  return `aegis:${name}Buffer`;
 }
 
 /** Of the system's errors: a sentinel may have named an address that the operator has not. */

@@ -89,11 +89,7 @@ export class RedisKeys {
   }
 }
 
-/** A timer's place in its shard's sorted set. */
-export function timerMember(actor: ActorKey, name: string): string {
-  return `${actor}\x00${name}`;
-}
-
+/** A timer's place in its shard's sorted set, as lua/commit.lua spells it. */
 export function timerOfMember(member: string): { readonly actor: ActorKey; readonly name: string } {
   const separator = member.indexOf("\x00");
   return { actor: member.slice(0, separator), name: member.slice(separator + 1) };

@@ -171,9 +171,9 @@ export class RedisStore extends RedisReader implements Store {
   async commit(shard: Shard, fence: Fence, sequence: number, operations: readonly Operation[]): Promise<CommitOutcome> {
     const flaw = flawOfBatch(operations);
     if (flaw !== undefined) return { kind: "invalid", reason: flaw };
-    const { keys, args } = batchArguments(this.keys, shard, operations);
-    const head = [fence.number, fence.nonce, sequence, digestOf(operations)];
-    const reply = await this.redis.script("commit", keys, [...head, ...args]);
+    const { keys, words, bytes } = batchArguments(this.keys, shard, operations);
+    const args = [fence.number, fence.nonce, sequence, digestOf(operations), words, ...bytes];
+    const reply = await this.redis.script("commit", keys, args);
     return replies.commitOutcomeOf(reply, sequence);
   }
 
