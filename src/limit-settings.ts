@@ -186,10 +186,10 @@ export const LIMIT_SETTINGS = {
   ),
   resultTtlMs: wholeNumber(
     "ms",
-    1000,
+    600_000,
     86_400_000,
     600_000,
-    "For how long a result is remembered under its idempotency key.",
+    "For how long a result is remembered under its idempotency key; clients count on 10 minutes.",
   ),
   storeTimeoutMs: wholeNumber(
     "ms",
