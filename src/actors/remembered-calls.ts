@@ -1,7 +1,7 @@
 // What an actor has done before under an idempotency key, or up to an outbox number of a sender, and the answer to
 // whoever asks for it again (G4, E4). Stored beside the actor for a time; kept in memory until it can be read there. Must never
 // answer with what is not durable.
-import { decode, encodeBriefly } from "../protocol/codec.ts";
+import { decode, encodeStored } from "../protocol/codec.ts";
 import { refuse } from "../protocol/errors.ts";
 import type { Mark, Operation } from "../store/store.ts";
 import type { Applied, Call, Outcome } from "./actor-port.ts";
@@ -109,9 +109,9 @@ export class RememberedCalls {
         op: "putMark",
         actor: live.key,
         name,
-        bytes: encodeBriefly(
+        bytes: encodeStored(
           key.secret === true
-            ? { d: key.digest, l: lineage, x: seal(encodeBriefly(turn.reply)) }
+            ? { d: key.digest, l: lineage, x: seal(encodeStored(turn.reply)) }
             : { d: key.digest, l: lineage, v: turn.reply },
         ),
         takes: turn.takes,
@@ -119,7 +119,7 @@ export class RememberedCalls {
       });
     }
     if (origin !== undefined) {
-      const bytes = encodeBriefly(origin.number);
+      const bytes = encodeStored(origin.number);
       operations.push({ op: "putMark", actor: live.key, name, bytes, expiresAt: now + limits.receivedTtlMs });
     }
     return operations;

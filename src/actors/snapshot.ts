@@ -1,7 +1,7 @@
 // How an actor is kept: its XState snapshot in an envelope with the machine's version, the outbox
 // counter and the lineage under which it was written. The one schema for the host and for readers (L3).
 import type { Snapshot } from "xstate";
-import { decode, encodeBriefly } from "../protocol/codec.ts";
+import { decode, encodeStored } from "../protocol/codec.ts";
 
 export interface Envelope {
   /** Version of the machine that wrote it; a newer one is refused by an older node (F23). */
@@ -33,7 +33,7 @@ export function snapshotOf({ status, value, context }: PersistedState): Snapshot
 }
 
 export function encodeEnvelope(envelope: Envelope): Uint8Array {
-  return encodeBriefly({
+  return encodeStored({
     v: envelope.machineVersion,
     s: envelope.state,
     o: envelope.outboxNumber,

@@ -1,7 +1,7 @@
 // One turn: a command goes into a live machine, its effects come out as store operations and as what
 // must leave once they are durable. Synchronous and free of I/O; the host decides when it happens (L2).
 import type { AnyActor } from "xstate";
-import { decode, encode, encodeBriefly } from "../protocol/codec.ts";
+import { decode, encode, encodeStored } from "../protocol/codec.ts";
 import type { Refusal } from "../protocol/errors.ts";
 import type { ActorKey, Operation, StreamEntry, TagWrite, Timer } from "../store/store.ts";
 import type { ActorAddress, Command } from "./actor-port.ts";
@@ -215,7 +215,7 @@ class TurnBuilder {
       duty,
     };
     this.#outbox.push(message);
-    this.#operations.push({ op: "putOutbox", id: message.id, bytes: encodeBriefly(message) });
+    this.#operations.push({ op: "putOutbox", id: message.id, bytes: encodeStored(message) });
   }
 
   #assertUnanswered(): void {

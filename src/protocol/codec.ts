@@ -21,12 +21,15 @@ const POOL_BYTES = 8192;
  */
 export function encode(value: unknown): Uint8Array {
   // A copy stands alone and may be kept; what was packed is overwritten by the next.
-  return new Uint8Array(packer.pack(plain(value), RESET_BUFFER_MODE));
+  return new Uint8Array(packer.pack(plain(value, true), RESET_BUFFER_MODE));
 }
 
-/** As `encode`, for what is soon let go: small values share a buffer, which the last that is kept would keep whole. */
-export function encodeBriefly(value: unknown): Uint8Array {
-  const packed = poolPacker.pack(plain(value));
+/**
+ * As `encode`, for what the store keeps and `decode` alone reads again: numbers beyond 32 bits are floats, which spares
+ * copying all that holds one. To be let go once it is written: small values share a buffer, which the last would keep whole.
+ */
+export function encodeStored(value: unknown): Uint8Array {
+  const packed = poolPacker.pack(plain(value, false));
   const { buffer, byteOffset, length } = packed;
   if (buffer.byteLength > POOL_BYTES) poolPacker.useBuffer(Buffer.allocUnsafeSlow(POOL_BYTES));
   return new Uint8Array(buffer, byteOffset, length);
@@ -64,18 +67,19 @@ function narrowed(value: unknown): unknown {
   return value;
 }
 
-function plain(value: unknown): unknown {
+/** @param exact whole numbers beyond 32 bits are to be integers (T1) */
+function plain(value: unknown, exact: boolean): unknown {
   switch (typeof value) {
     case "string":
       return text(value);
     case "boolean":
       return value;
     case "number":
-      return Number.isSafeInteger(value) ? integer(value) : value;
+      return exact && Number.isSafeInteger(value) ? integer(value) : value;
     case "bigint":
       return integer(value);
     case "object":
-      return value === null ? null : plainObject(value);
+      return value === null ? null : plainObject(value, exact);
     case "undefined":
       return null;
     default:
@@ -98,9 +102,9 @@ function integer(value: number | bigint): number | bigint {
 }
 
 /** The value itself where nothing in it has to be written differently: most have nothing. */
-function plainObject(value: object): unknown {
+function plainObject(value: object, exact: boolean): unknown {
   if (value instanceof Uint8Array) return value;
-  if (Array.isArray(value)) return plainArray(value);
+  if (Array.isArray(value)) return plainArray(value, exact);
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) throw new TypeError("only plain objects can be encoded");
   const given = value as Record<string, unknown>;
@@ -109,7 +113,7 @@ function plainObject(value: object): unknown {
   for (const key in given) {
     text(key);
     const item = given[key];
-    const written = item === undefined ? undefined : plain(item);
+    const written = item === undefined ? undefined : plain(item, exact);
     if (copy === undefined) {
       if (item !== undefined && written === item) continue;
       copy = entriesBefore(key, given);
@@ -128,10 +132,10 @@ function entriesBefore(end: string, given: Readonly<Record<string, unknown>>): R
   return entries;
 }
 
-function plainArray(values: readonly unknown[]): readonly unknown[] {
+function plainArray(values: readonly unknown[], exact: boolean): readonly unknown[] {
   let copy: unknown[] | undefined;
   for (let n = 0; n < values.length; n += 1) {
-    const written = plain(values[n]);
+    const written = plain(values[n], exact);
     if (copy === undefined && written !== values[n]) copy = values.slice(0, n);
     copy?.push(written);
   }

@@ -17,6 +17,7 @@ type Word = string | number;
 const packer = new Packr({ useRecords: false });
 /** Of the script's arguments: what the first of `bytes` has behind fence number, nonce, sequence, digest and words. */
 const BYTES_BEGIN = 6;
+const ONCE_PREFIX = "once/";
 
 /** When the mark ends, and how long its bytes are. */
 const MARK_HEAD_BYTES = 8 + LENGTH_BYTES;
@@ -24,6 +25,7 @@ const MARK_HEAD_BYTES = 8 + LENGTH_BYTES;
 export function batchArguments(keys: RedisKeys, shard: Shard, operations: readonly Operation[]): BatchArguments {
   const builder = new BatchBuilder(keys, shard);
   for (const operation of operations) builder.add(operation);
+  builder.addUsersOfOnce();
   return { keys: builder.keys, words: packer.pack(builder.words), bytes: builder.bytes };
 }
 
@@ -34,11 +36,12 @@ class BatchBuilder {
   readonly #names: RedisKeys;
   readonly #shard: Shard;
   readonly #indexOfKey = new Map<string, number>();
+  readonly #usersOfOnce = new Set<ActorKey>();
 
   constructor(names: RedisKeys, shard: Shard) {
     this.#names = names;
     this.#shard = shard;
-    this.keys = [names.own(shard), names.outboxIds(shard), names.outbox(shard), names.timers(shard), names.once(shard)];
+    this.keys = [names.own(shard)];
   }
 
   add(operation: Operation): void {
@@ -47,7 +50,8 @@ class BatchBuilder {
         this.words.push("S", this.#actor(operation.actor), this.#bytes(operation.bytes));
         break;
       case "putPart":
-        this.words.push("P", ...this.#part(operation), this.#bytes(operation.bytes), operation.actor);
+        this.words.push("P", ...this.#part(operation), this.#bytes(operation.bytes));
+        if (operation.name.startsWith(ONCE_PREFIX)) this.#usersOfOnce.add(operation.actor);
         break;
       case "deletePart":
         this.words.push("D", ...this.#part(operation));
@@ -76,18 +80,23 @@ class BatchBuilder {
         this.words.push("m", this.#index(this.#names.mark(this.#shard, operation.actor, operation.name)));
         break;
       case "putOutbox":
-        this.words.push("O", operation.id, this.#bytes(operation.bytes));
+        this.words.push("O", ...this.#outbox(), operation.id, this.#bytes(operation.bytes));
         break;
       case "deleteOutbox":
-        this.words.push("o", operation.id);
+        this.words.push("o", ...this.#outbox(), operation.id);
         break;
       case "putTimer":
-        this.words.push("I", operation.actor, operation.name, operation.at);
+        this.words.push("I", this.#timers(), operation.actor, operation.name, operation.at);
         break;
       case "deleteTimer":
-        this.words.push("i", operation.actor, operation.name);
+        this.words.push("i", this.#timers(), operation.actor, operation.name);
         break;
     }
+  }
+
+  /** Where a new lineage finds whose parts are to be destroyed. */
+  addUsersOfOnce(): void {
+    for (const actor of this.#usersOfOnce) this.words.push("U", this.#index(this.#names.once(this.#shard)), actor);
   }
 
   #putMark(operation: Extract<Operation, { readonly op: "putMark" }>): void {
@@ -106,6 +115,14 @@ class BatchBuilder {
 
   #part({ actor, name }: { readonly actor: ActorKey; readonly name: string }): Word[] {
     return [this.#parts(actor), this.#partNames(actor), name];
+  }
+
+  #outbox(): Word[] {
+    return [this.#index(this.#names.outboxIds(this.#shard)), this.#index(this.#names.outbox(this.#shard))];
+  }
+
+  #timers(): number {
+    return this.#index(this.#names.timers(this.#shard));
   }
 
   #bytes(bytes: Uint8Array): number {

@@ -1,14 +1,15 @@
 #!lua
 -- Applies one batch to one shard, or refuses it whole. Everything is validated before the first write.
--- KEYS[1] own   KEYS[2] outbox ids   KEYS[3] outbox   KEYS[4] timers   KEYS[5] once
--- KEYS[6..] every other key that the batch touches (one hash tag: one slot)
+-- KEYS[1] own   KEYS[2..] every other key that the batch touches (one hash tag: one slot)
 -- ARGV[1] fence number   ARGV[2] nonce   ARGV[3] sequence   ARGV[4] digest   ARGV[5] words   ARGV[6..] bytes
 -- Words: the operations, flat, as one msgpack array, which costs both sides less than an argument for each:
---   a code, then its arguments; keys by their index in KEYS (actor hash a, parts p, names n, stream x, mark m),
---   bytes by theirs in ARGV
---   S a bytes | P p n name bytes actor | D p n name | T p n name (take) | K p n name (take and keep)
+--   a code, then its arguments; keys by their index in KEYS (actor hash a, parts p, names n, stream x, mark m,
+--   outbox ids q, outbox b, timers t, once u), bytes by theirs in ARGV
+--   S a bytes | P p n name bytes | U u actor (has parts under once/; behind all operations)
+--   D p n name | T p n name (take) | K p n name (take and keep)
 --   A a x offset time type bytes | R a x before
---   X a p n x | M m expiresAt value count {p name} | m m | O id bytes | o id | I actor name at | i actor name
+--   X a p n x | M m expiresAt value count {p name} | m m
+--   O q b id bytes | o q b id | I t actor name at | i t actor name
 -- Returns {1, repeated, receipt} | {-1} fenced | {-2, last} gap | {-3, operation index, reason} invalid
 local own = redis.call('HMGET', KEYS[1], 'fence', 'nonce', 'sequence', 'digest', 'receipt')
 if not own[1] then
@@ -27,7 +28,9 @@ if not next_one then
 end
 
 local words = cmsgpack.unpack(ARGV[5])
-local WIDTH = {S = 3, P = 6, D = 4, T = 4, K = 4, A = 7, R = 4, X = 5, M = 5, m = 2, O = 3, o = 2, I = 4, i = 3}
+local WIDTH = {
+  S = 3, P = 5, U = 3, D = 4, T = 4, K = 4, A = 7, R = 4, X = 5, M = 5, m = 2, O = 5, o = 4, I = 5, i = 4
+}
 local function key(index)
   return KEYS[index]
 end
@@ -102,9 +105,9 @@ end
 function apply.P(i)
   redis.call('HSET', key(words[i + 1]), words[i + 3], ARGV[words[i + 4]])
   redis.call('ZADD', key(words[i + 2]), 0, words[i + 3])
-  if string.sub(words[i + 3], 1, 5) == 'once/' then
-    redis.call('SADD', KEYS[5], words[i + 5])
-  end
+end
+function apply.U(i)
+  redis.call('SADD', key(words[i + 1]), words[i + 2])
 end
 function apply.D(i)
   redis.call('HDEL', key(words[i + 1]), words[i + 3])
@@ -120,7 +123,8 @@ function apply.T(i)
   apply.D(i)
 end
 function apply.A(i)
-  redis.call('XADD', key(words[i + 2]), exact(words[i + 3]) .. '-0', 't', words[i + 4], 'y', words[i + 5], 'b', ARGV[words[i + 6]])
+  local id = exact(words[i + 3]) .. '-0'
+  redis.call('XADD', key(words[i + 2]), id, 't', words[i + 4], 'y', words[i + 5], 'b', ARGV[words[i + 6]])
   redis.call('HSET', key(words[i + 1]), 'l', words[i + 3])
 end
 -- The head outlives the entries: offsets go on where they were.
@@ -157,18 +161,18 @@ function apply.m(i)
   redis.call('UNLINK', key(words[i + 1]))
 end
 function apply.O(i)
-  redis.call('HSET', KEYS[3], words[i + 1], ARGV[words[i + 2]])
-  redis.call('ZADD', KEYS[2], 0, words[i + 1])
+  redis.call('HSET', key(words[i + 2]), words[i + 3], ARGV[words[i + 4]])
+  redis.call('ZADD', key(words[i + 1]), 0, words[i + 3])
 end
 function apply.o(i)
-  redis.call('HDEL', KEYS[3], words[i + 1])
-  redis.call('ZREM', KEYS[2], words[i + 1])
+  redis.call('HDEL', key(words[i + 2]), words[i + 3])
+  redis.call('ZREM', key(words[i + 1]), words[i + 3])
 end
 function apply.I(i)
-  redis.call('ZADD', KEYS[4], words[i + 3], words[i + 1] .. '\0' .. words[i + 2])
+  redis.call('ZADD', key(words[i + 1]), words[i + 4], words[i + 2] .. '\0' .. words[i + 3])
 end
 function apply.i(i)
-  redis.call('ZREM', KEYS[4], words[i + 1] .. '\0' .. words[i + 2])
+  redis.call('ZREM', key(words[i + 1]), words[i + 2] .. '\0' .. words[i + 3])
 end
 
 at = 1
