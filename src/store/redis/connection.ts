@@ -4,7 +4,7 @@ import { Redis } from "ioredis";
 import { StoreRefused, StoreUnavailable, StoreUnreached } from "../store.ts";
 import { clientOptions, type ClientDemand } from "./client-options.ts";
 import { redirectionOf } from "./redirected.ts";
-import type { ScriptName } from "./scripts.ts";
+import type { ScriptName, Scripts } from "./scripts.ts";
 
 /** What Redis answers, in binary. */
 export type Reply = Buffer | number | null | Reply[];
@@ -19,7 +19,7 @@ export interface Admitted {
 }
 
 export interface ConnectionOptions extends ClientDemand {
-  readonly scripts: ReadonlyMap<ScriptName, string>;
+  readonly scripts: Scripts;
   /** Runs on every new connection before anyone else may use it. Throws StoreRefused to keep it shut. */
   readonly admit: (connection: RedisConnection) => Promise<Admitted>;
   readonly onState: (state: ConnectionState) => void;
@@ -30,10 +30,8 @@ export type ConnectionState =
   | { readonly kind: "down"; readonly reason: string }
   | { readonly kind: "refused"; readonly reason: string };
 
-/** ioredis loads a script again that Redis has forgotten; it was forgotten once more before it was called. */
-class ScriptsForgotten extends StoreUnavailable {}
-
-type Command = (...parameters: unknown[]) => Promise<Reply>;
+/** Redis was told to forget its scripts since it was sent this one. */
+class ScriptUnknown extends StoreUnreached {}
 
 /** How often a server that was refused is looked at again, and one that could not be judged. */
 const ADMIT_REFUSED_AGAIN_MS = 2000;
@@ -45,20 +43,19 @@ const UNREADY = "connected, but it does not serve yet: it is loading its data, o
 export class RedisConnection {
   readonly #options: ConnectionOptions;
   readonly #redis: Redis;
-  readonly #commands: Readonly<Record<string, Command | undefined>>;
   #state: ConnectionState = { kind: "down", reason: "not yet connected" };
   #admitted: Admitted | undefined;
   #admission: NodeJS.Timeout | undefined;
   /** Rises with each loss: what was found before it says nothing of what comes after. */
   #losses = 0;
   #lastError = CLOSED;
+  /** Scripts that were sent whole over this connection: its server knows them by their digests. */
+  readonly #known = new Set<ScriptName>();
   #corked = false;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.#redis = new Redis(clientOptions(options));
-    for (const [name, lua] of options.scripts) this.#redis.defineCommand(commandOf(name), { lua });
-    this.#commands = this.#redis as unknown as Record<string, Command | undefined>;
     this.#redis.on("connect", () => {
       this.#lastError = UNREADY;
     });
@@ -68,6 +65,7 @@ export class RedisConnection {
     });
     this.#redis.on("close", () => {
       this.#losses += 1;
+      this.#known.clear();
       this.#setState({ kind: "down", reason: this.#lastError });
     });
     this.#redis.on("error", (error: Error) => {
@@ -106,29 +104,36 @@ export class RedisConnection {
     this.#stream()?.destroy();
   }
 
-  async script(name: ScriptName, keys: readonly string[], args: readonly Argument[]): Promise<Reply> {
-    const parameters = [...keys, ...args];
-    try {
-      return await this.#gated(methodOf(name), keys.length, parameters);
-    } catch (error) {
-      if (!(error instanceof ScriptsForgotten)) throw error;
-      const lua = this.#options.scripts.get(name) ?? "";
-      return await this.#gated("callBuffer", "EVAL", [lua, keys.length, ...parameters]);
-    }
+  script(name: ScriptName, keys: readonly string[], args: readonly Argument[]): Promise<Reply> {
+    return this.#gated() ?? this.scriptUngated(name, keys, args);
   }
 
   command(name: string, ...args: readonly Argument[]): Promise<Reply> {
-    return this.#gated("callBuffer", name, args);
+    return this.#gated() ?? this.#send(name, args);
   }
 
   /** As `script`, before the connection is admitted. */
-  scriptUngated(name: ScriptName, keys: readonly string[], args: readonly Argument[]): Promise<Reply> {
-    return this.#send(methodOf(name), keys.length, [...keys, ...args]);
+  async scriptUngated(name: ScriptName, keys: readonly string[], args: readonly Argument[]): Promise<Reply> {
+    const { lua, digest } = this.#options.scripts[name];
+    const losses = this.#losses;
+    const whole = (): Promise<Reply> => this.#send("EVAL", [lua, keys.length, ...keys, ...args]);
+    if (!this.#known.has(name)) {
+      // What is sent behind it must not be executed before it.
+      this.#known.add(name);
+      return whole();
+    }
+    try {
+      return await this.#send("EVALSHA", [digest, keys.length, ...keys, ...args]);
+    } catch (error) {
+      // Nothing was run.
+      if (!(error instanceof ScriptUnknown) || losses !== this.#losses) throw error;
+      return await whole();
+    }
   }
 
   /** As `command`, before the connection is admitted. */
   commandUngated(name: string, ...args: readonly Argument[]): Promise<Reply> {
-    return this.#send("callBuffer", name, args);
+    return this.#send(name, args);
   }
 
   async close(): Promise<void> {
@@ -145,23 +150,20 @@ export class RedisConnection {
     await ended;
   }
 
-  #gated(method: string, first: string | number, parameters: readonly Argument[]): Promise<Reply> {
-    if (this.#state.kind !== "up") {
-      return Promise.reject(new StoreUnreached(`redis is not usable: ${this.#state.reason}`));
-    }
-    return this.#send(method, first, parameters);
+  /** Why nothing may be sent now; undefined: it may. */
+  #gated(): Promise<never> | undefined {
+    if (this.#state.kind === "up") return undefined;
+    return Promise.reject(new StoreUnreached(`redis is not usable: ${this.#state.reason}`));
   }
 
-  async #send(method: string, first: string | number, parameters: readonly Argument[]): Promise<Reply> {
+  async #send(name: string, parameters: readonly Argument[]): Promise<Reply> {
     try {
       this.#cork();
-      const command = this.#commands[method];
-      if (command === undefined) throw new Error(`no such redis command: ${method}`);
       // As one list, which ioredis lays flat: a large batch has more parameters than a function may be called with.
-      return await command.call(this.#redis, first, parameters.map(asBuffer));
+      return (await this.#redis.callBuffer(name, parameters.map(asBuffer))) as Reply;
     } catch (error) {
       // Not as the cause: ioredis hangs the command's arguments, payload and all, on its errors.
-      if (reasonOf(error) === "refused with NOSCRIPT") throw new ScriptsForgotten("redis: forgets its scripts");
+      if (reasonOf(error) === "refused with NOSCRIPT") throw new ScriptUnknown("redis: does not know the script");
       throw redirectionOf(error) ?? new StoreUnavailable(`redis: ${reasonOf(error)}`);
     }
   }
@@ -219,15 +221,6 @@ export class RedisConnection {
 function asBuffer(parameter: Argument): string | number | Buffer {
   if (typeof parameter !== "object" || Buffer.isBuffer(parameter)) return parameter;
   return Buffer.from(parameter.buffer, parameter.byteOffset, parameter.byteLength);
-}
-
-function commandOf(name: ScriptName): string {
-  return `aegis:${name}`;
-}
-
-/** Of ioredis, which answers with bytes. */
-function methodOf(name: ScriptName): string {
-  return `aegis:${name}Buffer`;
 }
 
 /** Of the system's errors: a sentinel may have named an address that the operator has not. */

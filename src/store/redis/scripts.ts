@@ -1,4 +1,5 @@
 // Loads the Lua scripts, one file a command, each headed by its contract. Holds no state.
+import { hash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { SabotageSwitch, SabotageSwitches } from "../sabotage.ts";
 
@@ -28,13 +29,20 @@ const BROKEN: Partial<Record<SabotageSwitch, { readonly mark: string; readonly l
   receiptsNotStored: { mark: "--sabotage:receipt", line: "local remembered = ''" },
 };
 
-export function loadScripts(sabotage: SabotageSwitches): ReadonlyMap<ScriptName, string> {
-  return new Map(
-    SCRIPT_NAMES.map((name) => {
-      const lua = readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), "utf8");
-      return [name, broken(lua, sabotage)];
-    }),
-  );
+export interface Script {
+  readonly lua: string;
+  /** By which Redis knows it: hex SHA-1. */
+  readonly digest: string;
+}
+
+export type Scripts = Readonly<Record<ScriptName, Script>>;
+
+export function loadScripts(sabotage: SabotageSwitches): Scripts {
+  const scripts = SCRIPT_NAMES.map((name): [ScriptName, Script] => {
+    const lua = broken(readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), "utf8"), sabotage);
+    return [name, { lua, digest: hash("sha1", lua) }];
+  });
+  return Object.fromEntries(scripts) as Record<ScriptName, Script>;
 }
 
 function broken(lua: string, sabotage: SabotageSwitches): string {
