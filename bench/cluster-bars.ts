@@ -92,11 +92,9 @@ export function clusterBars({ mix, batches, heal, moves }: ClusterFigures): Bar[
   return bars;
 }
 
-/** Of both floors. */
-function floorBar(inFlight: number, host: HostFigures, where: string): Bar {
-  const { messagesPerSecond, floorPerSecond, gatheredPerSecond } = host;
+function floorBar(inFlight: number, { floorShare }: HostFigures, where: string): Bar {
   return {
-    what: `at ${inFlight.toLocaleString("en-US")} in flight, ${where}, a host answers at least ${String(FLOOR_SHARE)} of both floors`,
-    held: messagesPerSecond >= FLOOR_SHARE * Math.max(floorPerSecond, gatheredPerSecond),
+    what: `at ${inFlight.toLocaleString("en-US")} in flight, ${where}, a host answers at least ${String(FLOOR_SHARE)} of the floor`,
+    held: floorShare >= FLOOR_SHARE,
   };
 }

@@ -36,9 +36,10 @@ ${whole(figures.messageBytes)} bytes for a message while its log entry and its r
 
 \`group.send\` on one node over the wire, where the load has the same processors; then the actor host alone, as the
 owner's router calls it, in one process without sockets; and the store's driver alone, on the same Redis, one batch after
-another on as many shards as keep that many messages waiting: first each message in a batch of its own (the floor), then
-in batches of the host's mean size, which nobody had to gather (the other floor). They took turns; each figure is the
-median of the rounds.
+another on as many shards as keep that many messages waiting, each message in a batch of its own: the floor. Between the
+two stands what no host can do without: the message's turn in the group's machine, with what it leaves encoded, and the
+same batch. And the driver once more with batches of the host's mean size, which nobody had to gather. They took turns;
+each figure is the median of the rounds, the shares too.
 
 ${batchTable(batches)}
 
@@ -128,10 +129,13 @@ function hostTable(batches: readonly OfHost[]): string {
     ["host alone: from a batch's first turn until it is sent, ms", ({ host }) => host.waitMs.toFixed(2)],
     ["floor: messages a second", ({ host }) => whole(host.floorPerSecond)],
     ["floor: µs of the process a message", ({ host }) => whole(host.floorMicros)],
-    ["host against the floor", ({ host }) => (host.messagesPerSecond / host.floorPerSecond).toFixed(2)],
+    ["host against the floor", ({ host }) => host.floorShare.toFixed(2)],
+    ["turns without a host: messages a second", ({ host }) => whole(host.barePerSecond)],
+    ["turns without a host: µs of the process a message", ({ host }) => whole(host.bareMicros)],
+    ["host against those", ({ host }) => host.bareShare.toFixed(2)],
     ["batches of the host's size: messages a second", ({ host }) => whole(host.gatheredPerSecond)],
     ["batches of the host's size: µs of the process a message", ({ host }) => whole(host.gatheredMicros)],
-    ["host against those", ({ host }) => (host.messagesPerSecond / host.gatheredPerSecond).toFixed(2)],
+    ["host against those", ({ host }) => host.gatheredShare.toFixed(2)],
   ]);
 }
 

@@ -15,7 +15,7 @@ import { runMix } from "./mix-run.ts";
 const IN_FLIGHT = 64;
 const ROUNDS = 5;
 const BATCHES_IN_FLIGHT = [256, 1024];
-const HOST_ROUND_MS = 2000;
+const HOST_ROUND_MS = 1000;
 
 export async function cluster(args: string[]): Promise<BenchResult> {
   const { values } = parseArgs({

@@ -36,7 +36,7 @@ import { openLmdbStore } from "../../src/store/lmdb/lmdb-store.ts";
 import type { Operation, Store } from "../../src/store/store.ts";
 import { NOW_MS } from "./synthetic-structs.ts";
 
-const APPLICATION = "11111111-1111-4111-8111-111111111111";
+export const APPLICATION = "11111111-1111-4111-8111-111111111111";
 const TTL_MS = 600_000;
 /** Between two tries. */
 const AGAIN_MS = 50;
@@ -166,7 +166,7 @@ export class GroupServiceWorld {
    */
   sender(groupId: Uint8Array, message: Uint8Array): () => Promise<Outcome> {
     const to = { applicationId: APPLICATION, kind: "group", id: groupActorId(groupId) } as const;
-    const command = { type: "sendMessage", epoch: "0", message, governed: this.settings } as Command;
+    const command = this.sendCommand(message);
     const digest = paramsDigest("group.send", { groupId, message });
     const keys = randomUUID();
     let sent = 0;
@@ -175,6 +175,10 @@ export class GroupServiceWorld {
       const key = { key: `${keys}-${String(sent)}`, digest, secret: false };
       return this.#host.call({ to, command, deadline: performance.now() + TTL_MS, key });
     };
+  }
+
+  sendCommand(message: Uint8Array): Command {
+    return { type: "sendMessage", epoch: "0", message, governed: this.settings } as Command;
   }
 
   commit(params: Params<"group.commit">): Promise<Answer> {
