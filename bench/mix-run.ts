@@ -34,7 +34,7 @@ export async function runMix(worlds: readonly ClusterWorld[], options: MixOption
   for (let round = 0; round <= rounds; round += 1) {
     for (const [n, world] of worlds.entries()) {
       for (const kind of KINDS) {
-        for (const way of waysOf(kind, world.nodes)) {
+        for (const way of turned(waysOf(kind, world.nodes), round)) {
           const cost = await world.measure(kind, way, inFlight * world.nodes, steps);
           const costs = taken[n] as Map<string, Cost[]>;
           if (round > 0) costs.set(`${kind} ${way}`, [...(costs.get(`${kind} ${way}`) ?? []), cost]);
@@ -57,6 +57,12 @@ export async function runMix(worlds: readonly ClusterWorld[], options: MixOption
 function waysOf(kind: Kind, nodes: number): readonly Way[] {
   if (kind === "identity.create") return ["any"];
   return nodes === 1 ? ["any", "any", "any"] : ["any", "local", "forwarded"];
+}
+
+/** Each way comes first as often as the others: whoever does finds caches full of another deployment. */
+function turned(ways: readonly Way[], by: number): readonly Way[] {
+  const from = by % ways.length;
+  return [...ways.slice(from), ...ways.slice(0, from)];
 }
 
 function costsOf(taken: ReadonlyMap<string, readonly Cost[]>, nodes: number): Costs {
