@@ -14,7 +14,8 @@ export function clusterSection(figures: ClusterFigures, bars: readonly Bar[]): s
 figure is the median of the rounds. \`group.send\` is of a message of 129 bytes, \`group.commit\` of one as small in
 \`ordering\` tracking, \`keyPool.claim\` of one one-time package, \`identity.create\` without tags.
 
-Processor time of all nodes together + of redis-server, µs a call; each session's calls go to its node, as behind a balancer.
+Processor time of all nodes together + of redis-server, µs a call, without what they use up in the same time when nobody
+calls (told below); each session's calls go to its node, as behind a balancer.
 The model is the cost on one node + calls forwarded × what forwarding one costs, as the second table has it. A new
 identity's actors are where their names put them, so nobody can aim at their owner: what forwarding costs there is told by
 two nodes, and three are held against it.

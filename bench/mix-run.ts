@@ -8,6 +8,7 @@ export type Costs = Readonly<Record<Kind, Partial<Record<Way, Cost>>>>;
 
 export interface MixFigures {
   readonly nodes: number;
+  /** Without what the nodes and Redis use up in the same time when nobody calls. */
   readonly costs: Costs;
   /** Processor time without any call, microseconds a second: of one node, and of Redis. */
   readonly idleNodeMicros: number;
@@ -22,17 +23,17 @@ export interface MixOptions {
   readonly rounds: number;
 }
 
-const IDLE_MS = 3000;
+const IDLE_MS = 1000;
 
 export async function runMix(worlds: readonly ClusterWorld[], options: MixOptions): Promise<MixFigures[]> {
   const { count, inFlight, rounds } = options;
   const steps = Math.max(1, Math.round(count / rounds / inFlight));
   const taken = worlds.map(() => new Map<string, Cost[]>());
-  const idle: Cost[] = [];
-  for (const world of worlds) idle.push(await idleOf(world));
+  const idle = worlds.map((): Cost[] => []);
   // The first round compiles the code and does not count.
   for (let round = 0; round <= rounds; round += 1) {
     for (const [n, world] of worlds.entries()) {
+      if (round > 0) idle[n]?.push(await idleOf(world));
       for (const kind of KINDS) {
         for (const way of turned(waysOf(kind, world.nodes), round)) {
           const cost = await world.measure(kind, way, inFlight * world.nodes, steps);
@@ -42,12 +43,15 @@ export async function runMix(worlds: readonly ClusterWorld[], options: MixOption
       }
     }
   }
-  return worlds.map((world, n) => ({
-    nodes: world.nodes,
-    costs: costsOf(taken[n] as Map<string, Cost[]>, world.nodes),
-    idleNodeMicros: (idle[n] as Cost).nodeMicros / world.nodes,
-    idleRedisMicros: (idle[n] as Cost).redisMicros,
-  }));
+  return worlds.map((world, n) => {
+    const ofAll = medians(idle[n] as Cost[]);
+    return {
+      nodes: world.nodes,
+      costs: costsOf(taken[n] as Map<string, Cost[]>, world.nodes, ofAll),
+      idleNodeMicros: ofAll.nodeMicros / world.nodes,
+      idleRedisMicros: ofAll.redisMicros,
+    };
+  });
 }
 
 /**
@@ -65,10 +69,17 @@ function turned(ways: readonly Way[], by: number): readonly Way[] {
   return [...ways.slice(from), ...ways.slice(0, from)];
 }
 
-function costsOf(taken: ReadonlyMap<string, readonly Cost[]>, nodes: number): Costs {
+/** @param idle for one second */
+function costsOf(taken: ReadonlyMap<string, readonly Cost[]>, nodes: number, idle: Cost): Costs {
+  const beyondIdle = (cost: Cost): Cost => ({
+    ...cost,
+    nodeMicros: cost.nodeMicros - (idle.nodeMicros * cost.seconds) / cost.calls,
+    redisMicros: cost.redisMicros - (idle.redisMicros * cost.seconds) / cost.calls,
+  });
+  const costOf = (kind: Kind, way: Way): Cost => medians((taken.get(`${kind} ${way}`) ?? []).map(beyondIdle));
   const entries = KINDS.map((kind) => [
     kind,
-    Object.fromEntries(waysOf(kind, nodes).map((way) => [way, medians(taken.get(`${kind} ${way}`) ?? [])])),
+    Object.fromEntries(waysOf(kind, nodes).map((way) => [way, costOf(kind, way)])),
   ]);
   return Object.fromEntries(entries) as Costs;
 }
