@@ -11,7 +11,7 @@ export function clusterSection(figures: ClusterFigures, bars: readonly Bar[]): s
   const { inFlight, mix, batches, heal, moves } = figures;
   return `Calls over the wire through the SDK, ${whole(inFlight)} in flight for each node, each on a group or pool of its own, Redis with
 \`appendfsync always\`. The deployments of one, two and three nodes ran beside one another and were measured in turns; each
-figure is the median of the rounds. \`group.send\` is of a message of 129 bytes, \`group.commit\` of one as small in
+figure is the lower quartile of the rounds: whatever else such a machine does only adds to processor time. \`group.send\` is of a message of 129 bytes, \`group.commit\` of one as small in
 \`ordering\` tracking, \`keyPool.claim\` of one one-time package, \`identity.create\` without tags.
 
 Processor time of all nodes together + of redis-server, µs a call, without what they use up in the same time when nobody

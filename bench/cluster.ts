@@ -13,7 +13,7 @@ import { runMix } from "./mix-run.ts";
 
 /** For each node. */
 const IN_FLIGHT = 64;
-const ROUNDS = 9;
+const ROUNDS = 12;
 const BATCHES_IN_FLIGHT = [256, 1024];
 const HOST_ROUND_MS = 1000;
 

@@ -1,7 +1,7 @@
 // The mix of calls on one, two and three nodes: what each kind costs wherever the balancer sends it, at its owner, and
 // at another node. The deployments stand beside one another and are measured in turns, so that a machine that slows
 // down slows all of them down.
-import { medians } from "./medians.ts";
+import { lowerQuartiles } from "./medians.ts";
 import { KINDS, type ClusterWorld, type Cost, type Kind, type Way } from "./cluster-world.ts";
 
 export type Costs = Readonly<Record<Kind, Partial<Record<Way, Cost>>>>;
@@ -44,7 +44,7 @@ export async function runMix(worlds: readonly ClusterWorld[], options: MixOption
     }
   }
   return worlds.map((world, n) => {
-    const ofAll = medians(idle[n] as Cost[]);
+    const ofAll = lowerQuartiles(idle[n] as Cost[]);
     return {
       nodes: world.nodes,
       costs: costsOf(taken[n] as Map<string, Cost[]>, world.nodes, ofAll),
@@ -76,7 +76,7 @@ function costsOf(taken: ReadonlyMap<string, readonly Cost[]>, nodes: number, idl
     nodeMicros: cost.nodeMicros - (idle.nodeMicros * cost.seconds) / cost.calls,
     redisMicros: cost.redisMicros - (idle.redisMicros * cost.seconds) / cost.calls,
   });
-  const costOf = (kind: Kind, way: Way): Cost => medians((taken.get(`${kind} ${way}`) ?? []).map(beyondIdle));
+  const costOf = (kind: Kind, way: Way): Cost => lowerQuartiles((taken.get(`${kind} ${way}`) ?? []).map(beyondIdle));
   const entries = KINDS.map((kind) => [
     kind,
     Object.fromEntries(waysOf(kind, nodes).map((way) => [way, costOf(kind, way)])),
