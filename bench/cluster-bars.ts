@@ -29,15 +29,22 @@ export function forwardingMicros(kind: Kind, { costs }: MixFigures): number | un
 }
 
 /**
- * The cost on one node + calls forwarded × what forwarding one costs. Of a kind that can't be aimed the fewest nodes tell
- * what forwarding costs, and more nodes are held against it. Undefined: there is nothing to hold against.
+ * The cost at the owner + calls forwarded × what forwarding one costs. Of a kind that can't be aimed one node tells the
+ * first and the fewest nodes the other, and more nodes are held against them. Undefined: there is nothing to hold against.
+ * @param owner whose cost: of the deployment's own nodes where that is known, or of one node alone
  */
-export function modelMicros(kind: Kind, one: MixFigures, mix: readonly MixFigures[]): number | undefined {
+export function modelMicros(
+  kind: Kind,
+  one: MixFigures,
+  mix: readonly MixFigures[],
+  owner: "own" | "alone" = "own",
+): number | undefined {
+  const { any, local } = one.costs[kind];
   const alone = mix.find(({ nodes }) => nodes === 1)?.costs[kind].any;
-  const { any } = one.costs[kind];
-  if (alone === undefined || any === undefined || one.nodes === 1) return undefined;
-  const forwarding = forwardingMicros(kind, one) ?? forwardingAmongFewer(kind, one, mix, alone);
-  return forwarding === undefined ? undefined : totalMicros(alone) + any.forwards * forwarding;
+  const atOwner = owner === "own" ? (local ?? alone) : alone;
+  if (atOwner === undefined || any === undefined || one.nodes === 1) return undefined;
+  const forwarding = forwardingMicros(kind, one) ?? forwardingAmongFewer(kind, one, mix, atOwner);
+  return forwarding === undefined ? undefined : totalMicros(atOwner) + any.forwards * forwarding;
 }
 
 function forwardingAmongFewer(
@@ -71,7 +78,7 @@ export function clusterBars({ mix, batches, heal, moves }: ClusterFigures): Bar[
       held: many.every((one) => KINDS.every((kind) => isCheap(one, kind))),
     },
     ...many.map((one) => ({
-      what: `on ${String(one.nodes)} nodes each kind costs within 15 % of its cost on one + calls forwarded × forwarding`,
+      what: `on ${String(one.nodes)} nodes each kind costs within 15 % of its cost at the owner + calls forwarded × forwarding`,
       held: KINDS.every((kind) => isWithinModel(one, kind)),
     })),
     ...batches.flatMap(({ inFlight, host, onSlowDisk }) => [

@@ -11,14 +11,17 @@ export function clusterSection(figures: ClusterFigures, bars: readonly Bar[]): s
   const { inFlight, mix, batches, heal, moves } = figures;
   return `Calls over the wire through the SDK, ${whole(inFlight)} in flight for each node, each on a group or pool of its own, Redis with
 \`appendfsync always\`. The deployments of one, two and three nodes ran beside one another and were measured in turns; each
-figure is the lower quartile of the rounds: whatever else such a machine does only adds to processor time. \`group.send\` is of a message of 129 bytes, \`group.commit\` of one as small in
-\`ordering\` tracking, \`keyPool.claim\` of one one-time package, \`identity.create\` without tags.
+figure is the lower quartile of the rounds: whatever else such a machine does only adds to processor time.
+\`group.send\` is of a message of 129 bytes, \`group.commit\` of one as small in \`ordering\` tracking, \`keyPool.claim\` of
+one one-time package, \`identity.create\` without tags.
 
 Processor time of all nodes together + of redis-server, µs a call, without what they use up in the same time when nobody
 calls (told below); each session's calls go to its node, as behind a balancer.
-The model is the cost on one node + calls forwarded × what forwarding one costs, as the second table has it. A new
-identity's actors are where their names put them, so nobody can aim at their owner: what forwarding costs there is told by
-two nodes, and three are held against it.
+The model is the cost at the owner + calls forwarded × what forwarding one costs, as the second table has both. A new
+identity's actors are where their names put them, so nobody can aim at their owner: one node tells what it costs there and
+two what forwarding costs, and three are held against them. The nodes of all deployments, Redis and the load have the same
+two processors: where more processes are in each other's way, a call at its owner costs more than on one node, and the
+model that begins with one node's cost has that against it too.
 
 ${mixTable(mix)}
 
@@ -59,20 +62,22 @@ ${bars.map(({ what, held }) => `- ${held ? "Held" : "Missed"}: ${what}.`).join("
 
 function mixTable(mix: readonly MixFigures[]): string {
   const head = mix.map(
-    ({ nodes }) => `${String(nodes)} node${nodes > 1 ? "s" : ""} | forwarded a call | against the model`,
+    ({ nodes }) =>
+      `${String(nodes)} node${nodes > 1 ? "s" : ""} | forwarded a call | against the model | with one node's cost`,
   );
   return [
     `| | ${head.join(" | ")} |`,
-    `|---|${mix.map(() => "---:|---:|---:|").join("")}`,
+    `|---|${mix.map(() => "---:|---:|---:|---:|").join("")}`,
     ...KINDS.map((kind) => `| \`${kind}\` | ${mix.map((one) => mixCells(kind, one, mix)).join(" | ")} |`),
   ].join("\n");
 }
 
 function mixCells(kind: Kind, one: MixFigures, mix: readonly MixFigures[]): string {
   const cost = costOf(one, kind, "any");
-  const model = modelMicros(kind, one, mix);
-  const against = model === undefined ? "—" : `${(totalMicros(cost) / model).toFixed(2)} ×`;
-  return `${both(cost)} | ${cost.forwards.toFixed(2)} | ${against}`;
+  const against = (model: number | undefined): string =>
+    model === undefined ? "—" : `${(totalMicros(cost) / model).toFixed(2)} ×`;
+  const models = [modelMicros(kind, one, mix), modelMicros(kind, one, mix, "alone")];
+  return [both(cost), cost.forwards.toFixed(2), ...models.map(against)].join(" | ");
 }
 
 function wayTable(mix: readonly MixFigures[]): string {
