@@ -1,5 +1,6 @@
 // msgpack, standard formats only (T1): values to bytes and back. What is decoded is plain, bounded
-// and shares no memory with the input; what is encoded has integers in integer formats.
+// and shares no memory with the input; what is encoded for the wire has integers in integer formats. Must never hand out
+// bytes that a later value overwrites, nor keep for itself what one large value needed.
 import { Packr, RESET_BUFFER_MODE, Unpackr } from "msgpackr";
 import { MalformedMsgpack, defaultDecodeLimits, scanValues, type DecodeLimits } from "./msgpack-scan.ts";
 
@@ -13,6 +14,8 @@ const packer = new Packr(standard);
 const poolPacker = new Packr(standard);
 /** What `poolPacker` fills, value behind value, before it takes a new one; a larger value has it grow. */
 const POOL_BYTES = 8192;
+/** A buffer that `packer` has grown to more is let go. */
+const KEPT_BYTES_MAX = 1024 * 1024;
 
 /**
  * `undefined` entries of maps are left out; Uint8Array becomes bin; integers take the shortest
@@ -21,7 +24,9 @@ const POOL_BYTES = 8192;
  */
 export function encode(value: unknown): Uint8Array {
   // A copy stands alone and may be kept; what was packed is overwritten by the next.
-  return new Uint8Array(packer.pack(plain(value, true), RESET_BUFFER_MODE));
+  const packed = packer.pack(plain(value, true), RESET_BUFFER_MODE);
+  if (packed.buffer.byteLength > KEPT_BYTES_MAX) packer.useBuffer(Buffer.allocUnsafeSlow(POOL_BYTES));
+  return new Uint8Array(packed);
 }
 
 /**

@@ -12,6 +12,9 @@ export const EVENT_TYPE_BYTES_MAX = 64;
 const NAME = /^[\x01-\x7f]{1,400}$/;
 const ACTOR_KEY = /^[\x01-\x2e\x30-\x7f]+\/[\x01-\x2e\x30-\x7f]+\/[\x01-\x7f]+$/;
 
+/** Parts under it are destroyed when a history was lost (P11). */
+export const ONCE_PREFIX = "once/";
+
 export function isName(text: string): boolean {
   return NAME.test(text);
 }

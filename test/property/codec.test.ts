@@ -116,7 +116,7 @@ describe(`codec (seed ${seed})`, () => {
     expect(decode(Buffer.from("xx\x81\xa1a\x01", "latin1").subarray(2))).toEqual({ a: 1 });
   });
 
-  test("[F22] what was encoded stays as it was, whatever is encoded after it; a large value leaves no large buffer", () => {
+  test("[F22] what was encoded stays as it was, whatever is encoded after it; a small one behind a large one has no large buffer", () => {
     const sizes = fc.array(fc.oneof(fc.nat(300), fc.nat(20_000)), { minLength: 1, maxLength: 60 });
     fc.assert(
       fc.property(sizes, (lengths) => {

@@ -1,5 +1,6 @@
 // What the embedded store does beside batches: sweeping what expired, emptying an application,
 // renewing a lineage. Every step is one bounded transaction.
+import { ONCE_PREFIX } from "../operation-rules.ts";
 import type { ActorKey, Shard } from "../store.ts";
 import type { Database } from "./database.ts";
 import {
@@ -20,7 +21,6 @@ import { decodeNumber, decodeTag } from "./records.ts";
 
 /** Keys removed in one transaction: what the event loop can bear. */
 export const SWEEP_KEYS_MAX = 1000;
-const ONCE_PREFIX = "once/";
 const MARK = "k".charCodeAt(0);
 const TAG = "g".charCodeAt(0);
 

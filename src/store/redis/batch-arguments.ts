@@ -1,6 +1,8 @@
 // Lays a batch out as the commit script takes it (lua/commit.lua): keys, words, bytes.
+// Must never hand out words that a later batch overwrites: a script may be sent again.
 import { Packr } from "msgpackr";
 import { LENGTH_BYTES } from "../chunks.ts";
+import { ONCE_PREFIX } from "../operation-rules.ts";
 import type { ActorKey, Operation, Shard } from "../store.ts";
 import type { RedisKeys } from "./keys.ts";
 
@@ -17,7 +19,6 @@ type Word = string | number;
 const packer = new Packr({ useRecords: false });
 /** Of the script's arguments: what the first of `bytes` has behind fence number, nonce, sequence, digest and words. */
 const BYTES_BEGIN = 6;
-const ONCE_PREFIX = "once/";
 
 /** When the mark ends, and how long its bytes are. */
 const MARK_HEAD_BYTES = 8 + LENGTH_BYTES;
